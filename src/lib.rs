@@ -1,0 +1,4 @@
+//! Moves all databases of one PostgreSQL server to another.
+
+pub mod conninfo;
+pub mod sql;
