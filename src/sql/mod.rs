@@ -150,9 +150,7 @@ pub fn render(fragment: &dyn Fragment) -> String {
 #[macro_export]
 macro_rules! sql {
     ($format:literal $(, $argument:expr)* $(,)?) => {{
-        #[allow(unused_mut, reason = "stays false where there is no argument")]
-        let mut sensitive = false;
-        $( sensitive |= $crate::sql::Fragment::is_sensitive(&$argument); )*
+        let sensitive = false $( || $crate::sql::Fragment::is_sensitive(&$argument) )*;
         let built = $crate::sql::Sql::from_arguments(format_args!(concat!($format) $(, $crate::sql::render(&$argument))*));
         if sensitive { built.sensitive() } else { built }
     }};
