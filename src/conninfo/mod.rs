@@ -8,3 +8,7 @@
 mod secret;
 
 pub use secret::Secret;
+
+/// A parsed connection string.
+#[derive(Clone, Debug)]
+pub struct ConnInfo {}

@@ -1,0 +1,121 @@
+//! Why a run ended without doing its work, and the exit code that says so.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A fatal error: what we tried and on what, the cause, and what to do next.
+///
+/// The message never repeats the cause; [`Error::chain`] prints both.
+#[derive(Debug)]
+pub struct Error {
+    /// What sort of failure, which decides the exit code.
+    pub kind: Kind,
+    /// What we tried, on which side and object.
+    pub message: String,
+    /// What to type next.
+    pub hints: Vec<String>,
+    /// The cause.
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What sort of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A database or step failed.
+    Failed,
+    /// The command line makes no sense.
+    Usage,
+    /// Validation found errors; nothing was changed.
+    Validation,
+    /// A server cannot be reached, or refuses us.
+    Connection,
+    /// pg_dump or pg_restore is missing or does not fit.
+    Tools,
+    /// The two sides differ.
+    Difference,
+    /// A wait passed its limit.
+    Timeout,
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Kind {
+    /// The process's exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::Validation => 3,
+            Kind::Connection => 4,
+            Kind::Tools => 5,
+            Kind::Difference => 6,
+            Kind::Timeout => 7,
+            Kind::Interrupted => 130,
+            Kind::Terminated => 143,
+        }
+    }
+
+    /// The class that stands before the colon on the last line of the log. The first one is what scripts written for the
+    /// original look for.
+    pub fn class(self) -> &'static str {
+        match self {
+            Kind::Validation | Kind::Connection | Kind::Tools => "PGMigrateValidationFailedError",
+            Kind::Usage => "PGMigrateUsageError",
+            Kind::Failed | Kind::Difference => "PGMigrateError",
+            Kind::Timeout => "PGMigrateTimeoutError",
+            Kind::Interrupted | Kind::Terminated => "PGMigrateInterruptedError",
+        }
+    }
+}
+
+impl Error {
+    /// An error without a cause.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hints: Vec::new(), source: None }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds something to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The message and all causes on one line, separated by `: `.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// `error` and its causes on one line, separated by `: `.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,250 @@
+//! Inside one database.
+
+use std::collections::BTreeSet;
+
+use super::Probe;
+use crate::sql::{Ident, QualifiedName};
+
+/// What one database holds. Objects of the system are left out; members of extensions say so.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseFacts {
+    /// Installed extensions.
+    pub extensions: Vec<Extension>,
+    /// Languages other than `internal`, `c` and `sql`.
+    pub languages: Vec<Language>,
+    /// Tables: ordinary, partitioned and foreign ones.
+    pub tables: Vec<Table>,
+    /// Sequences of every origin.
+    pub sequences: Vec<Sequence>,
+    /// Materialized views, each after those it reads.
+    pub materialized_views: Vec<MaterializedView>,
+    /// Event triggers.
+    pub event_triggers: Vec<EventTrigger>,
+    /// Publications, ours included.
+    pub publications: Vec<Publication>,
+    /// Subscriptions of this database, ours included.
+    pub subscriptions: Vec<Subscription>,
+    /// Large objects.
+    pub large_objects: LargeObjects,
+    /// Roles that own something here.
+    pub owners: BTreeSet<String>,
+    /// Objects that a user made: schemas, relations, types, functions outside extensions. 0 means empty.
+    pub user_objects: i64,
+    /// Whether we may CREATE in the database.
+    pub may_create: bool,
+    /// May we create a publication here for our tables? Tried on the source in a rolled-back transaction.
+    pub publication: Probe,
+    /// What an earlier run of ours left in schema `pg_migrate`.
+    pub journal: Option<Journal>,
+}
+
+impl DatabaseFacts {
+    /// The installed extension of that name.
+    pub fn extension(&self, name: &str) -> Option<&Extension> {
+        self.extensions.iter().find(|extension| extension.name == name)
+    }
+
+    /// The table of that name.
+    pub fn table(&self, name: &QualifiedName) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == *name)
+    }
+}
+
+/// An installed extension.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// `extname`
+    pub name: String,
+    /// `extversion`
+    pub version: String,
+    /// Schema of its objects.
+    pub schema: String,
+}
+
+/// A procedural language.
+#[derive(Clone, Debug)]
+pub struct Language {
+    /// `lanname`
+    pub name: String,
+    /// `lanpltrusted`
+    pub trusted: bool,
+    /// Extension that brings it.
+    pub extension: Option<String>,
+}
+
+/// A table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: QualifiedName,
+    /// What kind of relation.
+    pub kind: TableKind,
+    /// Permanent or unlogged; temporary ones are left out.
+    pub persistence: Persistence,
+    /// Extension that it is a member of.
+    pub extension: Option<String>,
+    /// For a configuration table of an extension: the WHERE clause of the user's rows, or empty for all rows.
+    pub configuration: Option<String>,
+    /// Columns in order, dropped ones left out.
+    pub columns: Vec<Column>,
+    /// Whether every column's type has the same binary form on every server.
+    pub binary_safe: bool,
+    /// How UPDATE and DELETE find their row on a subscriber.
+    pub replica_identity: ReplicaIdentity,
+    /// Row level security.
+    pub row_security: RowSecurity,
+    /// Its owner.
+    pub owner: String,
+    /// Whether we may SELECT from it.
+    pub readable: bool,
+    /// Whether we are its owner or a member of it: needed to publish it.
+    pub owned: bool,
+    /// Bytes of the heap and its TOAST table, without indexes.
+    pub bytes: i64,
+    /// `reltuples`, the planner's guess at the rows; -1 when never analyzed.
+    pub estimated_rows: f64,
+    /// Whether it has at least one row; only asked on the target, of tables that the source has too.
+    pub has_rows: bool,
+    /// Triggers that fire even while replication applies changes (ENABLE ALWAYS or REPLICA).
+    pub replica_triggers: Vec<String>,
+}
+
+/// What kind of relation a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKind {
+    /// An ordinary table, which may be a partition or an inheritance child.
+    Ordinary,
+    /// A partitioned table: no rows of its own.
+    Partitioned,
+    /// A foreign table: its rows are elsewhere.
+    Foreign,
+}
+
+/// `relpersistence`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// Written to the WAL.
+    Permanent,
+    /// Not in the WAL, therefore never replicated.
+    Unlogged,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: Ident,
+    /// `format_type`, such as `numeric(10,2)`.
+    pub type_name: String,
+    /// Whether its value is computed, so that it cannot be loaded.
+    pub generated: bool,
+}
+
+/// How a subscriber finds the row of an UPDATE or DELETE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaIdentity {
+    /// By primary key or an index chosen with REPLICA IDENTITY USING INDEX.
+    Key,
+    /// By the whole row.
+    Full,
+    /// Not at all; published, its UPDATEs and DELETEs would fail on the source. `candidate` is an index that could serve.
+    Missing {
+        /// A unique, immediate, non-partial index over NOT NULL columns.
+        candidate: Option<String>,
+    },
+}
+
+/// Row level security of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowSecurity {
+    /// Off.
+    Off,
+    /// ENABLE: the owner is exempt.
+    Enabled,
+    /// FORCE: only superusers and BYPASSRLS are exempt.
+    Forced,
+}
+
+/// A sequence.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// Its name.
+    pub name: QualifiedName,
+    /// Extension that it is a member of.
+    pub extension: Option<String>,
+    /// Whether we may SELECT from it.
+    pub readable: bool,
+}
+
+/// A materialized view.
+#[derive(Clone, Debug)]
+pub struct MaterializedView {
+    /// Its name.
+    pub name: QualifiedName,
+    /// `relispopulated`
+    pub populated: bool,
+    /// Extension that it is a member of.
+    pub extension: Option<String>,
+}
+
+/// An event trigger.
+#[derive(Clone, Debug)]
+pub struct EventTrigger {
+    /// Its name.
+    pub name: String,
+    /// Extension that it is a member of.
+    pub extension: Option<String>,
+}
+
+/// A publication.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Its name.
+    pub name: String,
+    /// FOR ALL TABLES.
+    pub all_tables: bool,
+    /// Tables it publishes, partitions instead of their root.
+    pub tables: Vec<QualifiedName>,
+}
+
+/// A subscription.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Its name.
+    pub name: String,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Its slot on the publisher.
+    pub slot: Option<String>,
+}
+
+/// Large objects of a database.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LargeObjects {
+    /// How many.
+    pub count: i64,
+}
+
+/// What schema `pg_migrate` of a target database says about an earlier run that did not end.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    /// Identifies the run: its migration ID.
+    pub migration: String,
+    /// Where the database came from, and so how it is made ready for another try.
+    pub origin: JournalOrigin,
+    /// Tables whose rows that run committed.
+    pub copied: BTreeSet<QualifiedName>,
+    /// Whether the data is complete and a subscription keeps it up to date.
+    pub replicating: bool,
+}
+
+/// What a target database was when the earlier run began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalOrigin {
+    /// Created by it.
+    Created,
+    /// There, and without user objects.
+    Empty,
+    /// There, with user objects.
+    Filled,
+}

@@ -1,0 +1,81 @@
+//! What was found on the two servers. Plain data: nothing here asks, judges or decides.
+
+mod database;
+mod server;
+mod version;
+
+use std::fmt;
+
+pub use database::{
+    Column, DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, MaterializedView,
+    Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Subscription, Table, TableKind,
+};
+pub use server::{
+    AvailableExtension, Blocker, DatabaseEntry, Gatekeeper, LocaleProvider, Membership, Role, ServerFacts,
+    ServerSettings, Slot, User,
+};
+pub use version::ServerVersion;
+
+/// Which of the two servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The server that is read.
+    Source,
+    /// The server that is written.
+    Target,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Source => "source",
+            Side::Target => "target",
+        })
+    }
+}
+
+/// Everything known before a decision is made.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The source server.
+    pub source: ServerFacts,
+    /// The target server.
+    pub target: ServerFacts,
+    /// The databases to migrate, by name.
+    pub databases: Vec<DatabasePair>,
+    /// Can the target open a connection to the source and read its publications? Tried with a subscription that is rolled back.
+    pub target_reaches_source: Probe,
+}
+
+/// One database to migrate, as found on both sides.
+#[derive(Clone, Debug)]
+pub struct DatabasePair {
+    /// Its name, the same on both sides.
+    pub name: String,
+    /// Inside it on the source, or the server's words why it cannot be connected to.
+    pub source: Result<DatabaseFacts, String>,
+    /// Inside it on the target; `None` when it does not exist there yet.
+    pub target: Option<Result<DatabaseFacts, String>>,
+}
+
+/// Something that catalogs cannot answer for sure and that was therefore tried, without leaving a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Probe {
+    /// Not tried: nothing depended on it.
+    #[default]
+    Untried,
+    /// It works.
+    Works,
+    /// The server said no, in these words.
+    Refused(String),
+}
+
+impl Probe {
+    /// Whether the server said no.
+    pub fn refused(&self) -> Option<&str> {
+        match self {
+            Probe::Refused(words) => Some(words),
+            Probe::Untried | Probe::Works => None,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One server: version, settings, the connected user, roles, databases, slots.
+
+use super::{Probe, ServerVersion};
+use crate::conninfo::Secret;
+
+/// One server as seen from its maintenance database.
+#[derive(Clone, Debug)]
+pub struct ServerFacts {
+    /// Where we are connected, for messages: `host:port` or the socket's path.
+    pub endpoint: String,
+    /// Host and port as the user wrote them; equal ones on both sides mean the same server.
+    pub address: String,
+    /// The database this was seen from.
+    pub maintenance_database: String,
+    /// Its version.
+    pub version: ServerVersion,
+    /// `pg_control_system().system_identifier`; `None` when the server does not let us read it.
+    pub system_identifier: Option<i64>,
+    /// Whether it is a standby.
+    pub in_recovery: bool,
+    /// Whether a transaction of ours would be read-only.
+    pub read_only: bool,
+    /// Settings that limit a migration.
+    pub settings: ServerSettings,
+    /// Who we are.
+    pub user: User,
+    /// All roles, system roles left out, by name.
+    pub roles: Vec<Role>,
+    /// Who is a member of what, among `roles`.
+    pub memberships: Vec<Membership>,
+    /// All databases, templates included, by name.
+    pub databases: Vec<DatabaseEntry>,
+    /// All replication slots.
+    pub slots: Vec<Slot>,
+    /// WAL senders running now.
+    pub wal_senders: i64,
+    /// Client connections open now.
+    pub connections: i64,
+    /// Transactions that a new slot would have to wait for.
+    pub blockers: Vec<Blocker>,
+    /// Extensions that may be installed.
+    pub available_extensions: Vec<AvailableExtension>,
+    /// `extwlist.extensions`: what a user without superuser may install; `None` where the module is not loaded.
+    pub extension_allow_list: Option<Vec<String>>,
+    /// Aiven's gatekeeper, where it is on.
+    pub gatekeeper: Option<Gatekeeper>,
+    /// Does it accept a `replication=database` connection from here? Tried on the source.
+    pub replication_connection: Probe,
+    /// May we create a logical slot? Tried with a temporary one on the source, when nothing blocks it.
+    pub slot_creation: Probe,
+    /// May we create a subscription? Tried in a rolled-back transaction on the target.
+    pub subscription: Probe,
+}
+
+/// Settings of one server, in their own units.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// `wal_level`; from 19 on `effective_wal_level` where it is higher.
+    pub wal_level: String,
+    /// `max_replication_slots`
+    pub max_replication_slots: i64,
+    /// `max_wal_senders`
+    pub max_wal_senders: i64,
+    /// `max_logical_replication_workers`
+    pub max_logical_replication_workers: i64,
+    /// `max_worker_processes`
+    pub max_worker_processes: i64,
+    /// `max_sync_workers_per_subscription`
+    pub max_sync_workers_per_subscription: i64,
+    /// `max_active_replication_origins` from 18 on, below it `max_replication_slots`.
+    pub max_origins: i64,
+    /// `max_connections` less what is reserved for superusers and `pg_use_reserved_connections`.
+    pub usable_connections: i64,
+    /// `max_slot_wal_keep_size` in MB, -1 for no limit; `None` below 13.
+    pub max_slot_wal_keep_mb: Option<i64>,
+    /// `max_parallel_maintenance_workers`
+    pub max_parallel_maintenance_workers: i64,
+}
+
+/// The user of our connections.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// `current_user`
+    pub name: String,
+    /// `rolsuper`
+    pub superuser: bool,
+    /// `rolcreatedb`
+    pub create_database: bool,
+    /// `rolcreaterole`
+    pub create_role: bool,
+    /// `rolreplication`, or membership in a provider's replication role (`rds_replication`).
+    pub replication: bool,
+    /// `rolbypassrls`
+    pub bypass_rls: bool,
+    /// Roles whose rights it has (`pg_has_role(…, 'MEMBER')`), itself included.
+    pub member_of: Vec<String>,
+    /// May set `session_replication_role`: superuser, or by a grant on the parameter. Tried.
+    pub session_replication_role: bool,
+}
+
+/// One role.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// `rolname`
+    pub name: String,
+    /// `rolsuper`
+    pub superuser: bool,
+    /// `rolinherit`
+    pub inherit: bool,
+    /// `rolcreaterole`
+    pub create_role: bool,
+    /// `rolcreatedb`
+    pub create_database: bool,
+    /// `rolcanlogin`
+    pub login: bool,
+    /// `rolreplication`
+    pub replication: bool,
+    /// `rolbypassrls`
+    pub bypass_rls: bool,
+    /// `rolconnlimit`, -1 for none.
+    pub connection_limit: i32,
+    /// `rolvaliduntil` as ISO text with its time zone, or `infinity`.
+    pub valid_until: Option<String>,
+    /// The stored verifier, where we may read `pg_authid`.
+    pub verifier: Option<Secret>,
+    /// Settings for all databases, as `name` and `value`.
+    pub settings: Vec<(String, String)>,
+    /// Its comment.
+    pub comment: Option<String>,
+}
+
+/// `GRANT role TO member`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// What was granted.
+    pub role: String,
+    /// To whom.
+    pub member: String,
+    /// WITH ADMIN.
+    pub admin: bool,
+    /// WITH INHERIT; `None` below 16.
+    pub inherit: Option<bool>,
+    /// WITH SET; `None` below 16.
+    pub set: Option<bool>,
+}
+
+/// One row of `pg_database`.
+#[derive(Clone, Debug)]
+pub struct DatabaseEntry {
+    /// `datname`
+    pub name: String,
+    /// Its owner's name.
+    pub owner: String,
+    /// Encoding's name, such as `UTF8`.
+    pub encoding: String,
+    /// Who sorts and compares text.
+    pub provider: LocaleProvider,
+    /// `datcollate`
+    pub collate: String,
+    /// `datctype`
+    pub ctype: String,
+    /// `datlocale` (17), `daticulocale` (15 and 16): the locale of providers other than libc.
+    pub locale: Option<String>,
+    /// `daticurules` (16).
+    pub icu_rules: Option<String>,
+    /// `datallowconn`, and not marked invalid by an interrupted DROP DATABASE.
+    pub connectable: bool,
+    /// `datistemplate`
+    pub template: bool,
+    /// `pg_database_size` in bytes; 0 where we may not ask.
+    pub bytes: i64,
+}
+
+/// `datlocprovider` (15); older servers only know libc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocaleProvider {
+    /// The C library.
+    Libc,
+    /// ICU (15).
+    Icu,
+    /// PostgreSQL's own (17).
+    Builtin,
+}
+
+/// One replication slot.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// `slot_name`
+    pub name: String,
+    /// Database of a logical slot.
+    pub database: Option<String>,
+    /// Whether somebody streams from it.
+    pub active: bool,
+}
+
+/// A transaction that a new logical slot waits for: it has a transaction ID and was there before.
+#[derive(Clone, Debug)]
+pub struct Blocker {
+    /// `pid 1234 (app@shop, idle in transaction)`, or `prepared transaction 'gid'`.
+    pub who: String,
+    /// Whether it is a prepared transaction, which no disconnect ends.
+    pub prepared: bool,
+    /// Seconds since it began.
+    pub seconds: i64,
+    /// The statement that ends it.
+    pub cure: String,
+}
+
+/// One row of `pg_available_extension_versions`, all versions together.
+#[derive(Clone, Debug)]
+pub struct AvailableExtension {
+    /// Its name.
+    pub name: String,
+    /// Version that a plain CREATE EXTENSION installs.
+    pub default_version: String,
+    /// All versions that can be installed.
+    pub versions: Vec<String>,
+    /// Whether the default version may be installed by anybody with CREATE on the database (13).
+    pub trusted: bool,
+    /// Whether it needs superuser otherwise.
+    pub superuser: bool,
+}
+
+/// Aiven's security agent, which refuses superuser roles that it does not know.
+#[derive(Clone, Debug)]
+pub struct Gatekeeper {
+    /// `aiven.pg_security_agent_reserved_roles`
+    pub reserved_roles: Vec<String>,
+}

@@ -1,0 +1,104 @@
+//! What the user asked for: options and environment turned into values, with defaults, precedence and rules across options.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::conninfo::ConnInfo;
+use crate::sql::Ident;
+
+/// Everything a run is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The source server.
+    pub source: ConnInfo,
+    /// The target server.
+    pub target: ConnInfo,
+    /// How the target reaches the source, where that differs from how we do.
+    pub source_for_target: Option<ConnInfo>,
+    /// Only validate.
+    pub validate_only: bool,
+    /// What to migrate.
+    pub selection: Selection,
+    /// Whether missing databases are created.
+    pub create_databases: bool,
+    /// Names of replication objects hold the MD5 of the database's name.
+    pub mangle: bool,
+    /// The only method allowed; `None` chooses per database.
+    pub force_method: Option<Method>,
+    /// Wait until replication is at most this many bytes behind; `None`: do not wait.
+    pub max_replication_lag: Option<u64>,
+    /// Then finish: sequences, materialized views, and drop what replicates.
+    pub stop_replication: bool,
+    /// How long the wait may take.
+    pub lag_timeout: Duration,
+    /// Largest total size in bytes that validation lets pass.
+    pub max_total_size: Option<u64>,
+    /// Where pg_dump and pg_restore are.
+    pub pgbin: Option<PathBuf>,
+    /// A newer source is a warning instead of an error.
+    pub skip_version_check: bool,
+    /// Copy connections over all databases together; `None`: from the servers' capacity.
+    pub jobs: Option<NonZeroUsize>,
+    /// Parallel index builds per database; `None`: like `jobs`.
+    pub index_jobs: Option<NonZeroUsize>,
+    /// Everything belongs to the target user.
+    pub no_owner: bool,
+    /// Tables that already have rows on the target are added to.
+    pub append: bool,
+    /// Print generated placeholder passwords.
+    pub show_passwords: bool,
+    /// Show pg_restore's `--verbose` output.
+    pub verbose: bool,
+    /// Identifies the run in every log line.
+    pub migration_id: String,
+}
+
+/// How a database's data is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Copied, then kept up to date by a publication and a subscription.
+    Replication,
+    /// Copied once.
+    Dump,
+}
+
+/// Which databases, roles, extensions and rows.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Databases left out.
+    pub filtered_databases: Vec<String>,
+    /// Roles not created.
+    pub excluded_roles: Vec<String>,
+    /// Extensions not migrated.
+    pub excluded_extensions: Vec<String>,
+    /// Whose rows are carried.
+    pub tables: TableFilter,
+    /// Whether rows of configuration tables of extensions are carried.
+    pub extension_tables: bool,
+}
+
+/// Whose rows are carried; the schema always is.
+#[derive(Clone, Debug, Default)]
+pub enum TableFilter {
+    /// Every table's.
+    #[default]
+    All,
+    /// Only those of matching tables.
+    With(Vec<TablePattern>),
+    /// All but those of matching tables.
+    Skip(Vec<TablePattern>),
+}
+
+/// `t`, `s.t` or `db.s.t`; a part left out matches everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TablePattern {
+    /// As the user wrote it.
+    pub text: String,
+    /// Only in this database.
+    pub database: Option<Ident>,
+    /// Only in this schema.
+    pub schema: Option<Ident>,
+    /// The table.
+    pub table: Ident,
+}
