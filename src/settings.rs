@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::conninfo::ConnInfo;
-use crate::sql::Ident;
+use crate::sql::{Ident, QualifiedName};
 
 /// Everything a run is told.
 #[derive(Clone, Debug)]
@@ -88,6 +88,24 @@ pub enum TableFilter {
     With(Vec<TablePattern>),
     /// All but those of matching tables.
     Skip(Vec<TablePattern>),
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Method::Replication => "replication",
+            Method::Dump => "dump",
+        })
+    }
+}
+
+impl TablePattern {
+    /// Whether rows of `table` in `database` are meant.
+    pub fn matches(&self, database: &str, table: &QualifiedName) -> bool {
+        self.database.as_ref().is_none_or(|wanted| wanted.as_str() == database)
+            && self.schema.as_ref().is_none_or(|wanted| *wanted == table.schema)
+            && self.table == table.name
+    }
 }
 
 /// `t`, `s.t` or `db.s.t`; a part left out matches everything.

@@ -1,0 +1,148 @@
+//! One session.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::{CopyInSink, CopyOutStream, Row, SimpleQueryMessage};
+
+use super::PgError;
+use crate::facts::{ServerVersion, Side};
+use crate::sql::Sql;
+
+/// Rows of the simple protocol: every value as text.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// Sends a cancel request over a connection of its own.
+pub(super) type Cancel = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// A session in one database of one server. Dropping it ends it.
+pub struct Client {
+    pub(super) inner: tokio_postgres::Client,
+    pub(super) side: Side,
+    pub(super) database: String,
+    pub(super) endpoint: String,
+    pub(super) version: ServerVersion,
+    pub(super) cancel: Cancel,
+}
+
+impl Client {
+    /// Which server.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Where it is connected: `host:port` or a socket's path.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> ServerVersion {
+        self.version
+    }
+
+    /// Asks for rows, in one round trip. `doing` says what for, in errors.
+    pub async fn query(
+        &self,
+        doing: impl Into<String>,
+        sql: impl Into<Sql>,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, PgError> {
+        let sql = sql.into();
+        self.inner.query_typed(sql.text(), parameters).await.map_err(|error| self.error(doing, error))
+    }
+
+    /// Asks for exactly one row.
+    pub async fn one(
+        &self,
+        doing: impl Into<String>,
+        sql: impl Into<Sql>,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Row, PgError> {
+        let sql = sql.into();
+        self.inner.query_typed_one(sql.text(), parameters).await.map_err(|error| self.error(doing, error))
+    }
+
+    /// Reads a column of `row`. The type is what the query's text says, so that a failure is a defect of ours; it is
+    /// reported as an error all the same.
+    pub fn get<'row, T: FromSql<'row>>(&self, row: &'row Row, column: usize) -> Result<T, PgError> {
+        row.try_get(column).map_err(|error| self.error("read a query's answer", error))
+    }
+
+    /// Runs one or more statements whose rows do not matter.
+    pub async fn run(&self, doing: impl Into<String>, sql: impl Into<Sql>) -> Result<(), PgError> {
+        let sql = sql.into();
+        self.log(&sql);
+        self.inner.batch_execute(sql.text()).await.map_err(|error| self.error(doing, error))
+    }
+
+    /// Runs statements by the simple protocol, the only one that a replication connection understands, and returns the rows
+    /// of all of them.
+    pub async fn simple(&self, doing: impl Into<String>, sql: impl Into<Sql>) -> Result<Rows, PgError> {
+        let sql = sql.into();
+        self.log(&sql);
+        let messages = self.inner.simple_query(sql.text()).await.map_err(|error| self.error(doing, error))?;
+        Ok(messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+                }
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// Starts `COPY … TO STDOUT`.
+    pub async fn copy_out(&self, doing: impl Into<String>, sql: impl Into<Sql>) -> Result<CopyOutStream, PgError> {
+        let sql = sql.into();
+        self.log(&sql);
+        self.inner.copy_out(sql.text()).await.map_err(|error| self.error(doing, error))
+    }
+
+    /// Starts `COPY … FROM STDIN`.
+    pub async fn copy_in(
+        &self,
+        doing: impl Into<String>,
+        sql: impl Into<Sql>,
+    ) -> Result<CopyInSink<bytes::Bytes>, PgError> {
+        let sql = sql.into();
+        self.log(&sql);
+        self.inner.copy_in(sql.text()).await.map_err(|error| self.error(doing, error))
+    }
+
+    /// Waits for `work` on this session for at most `limit`, then has the server cancel it. `None`: the limit was passed.
+    /// `statement_timeout` would not do: it does not interrupt CREATE_REPLICATION_SLOT.
+    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => Some(done),
+            Err(_) => {
+                self.cancel().await;
+                None
+            }
+        }
+    }
+
+    /// Asks the server to cancel what the session is doing; a failure to ask changes nothing.
+    pub async fn cancel(&self) {
+        (self.cancel)().await;
+    }
+
+    /// Gives an error of the driver its place.
+    pub fn error(&self, doing: impl Into<String>, error: tokio_postgres::Error) -> PgError {
+        PgError::from_driver(self.side, &self.database, doing, error)
+    }
+
+    fn log(&self, sql: &Sql) {
+        match self.side {
+            Side::Source => tracing::debug!(target: "PGSource", "{}: {sql}", self.database),
+            Side::Target => tracing::debug!(target: "PGTarget", "{}: {sql}", self.database),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Errors of a session.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+use crate::facts::Side;
+
+/// What went wrong on a server: where, while doing what, and why.
+#[derive(Debug)]
+pub struct PgError {
+    /// Which server.
+    pub side: Side,
+    /// The database of the session.
+    pub database: String,
+    /// What we were doing, such as `create subscription "x"`.
+    pub doing: String,
+    /// Why it failed.
+    pub cause: Cause,
+}
+
+/// Why a session failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// The server's answer.
+    #[error("{}", server_words(.0))]
+    Server(Box<tokio_postgres::error::DbError>),
+    /// The session broke, or the answer made no sense.
+    #[error("{}", driver_words(.0))]
+    Driver(tokio_postgres::Error),
+    /// The network.
+    #[error("{endpoint}: {source}")]
+    Network {
+        /// Where we tried to connect.
+        endpoint: String,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// Nobody answered in time.
+    #[error("{endpoint}: timeout expired: no connection within {} s", limit.as_secs())]
+    Timeout {
+        /// Where we tried to connect.
+        endpoint: String,
+        /// `connect_timeout`
+        limit: Duration,
+    },
+    /// What the connection string asks for cannot be had.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl PgError {
+    pub(super) fn from_driver(side: Side, database: &str, doing: impl Into<String>, error: tokio_postgres::Error) -> Self {
+        let cause = match error.as_db_error() {
+            Some(words) => Cause::Server(Box::new(words.clone())),
+            None => Cause::Driver(error),
+        };
+        Self { side, database: database.to_owned(), doing: doing.into(), cause }
+    }
+
+    /// The server's SQLSTATE, where it answered.
+    pub fn code(&self) -> Option<&SqlState> {
+        match &self.cause {
+            Cause::Server(words) => Some(words.code()),
+            Cause::Driver(_) | Cause::Network { .. } | Cause::Timeout { .. } | Cause::Unusable(_) => None,
+        }
+    }
+
+    /// Whether the server refused for want of a privilege (42501).
+    pub fn is_permission(&self) -> bool {
+        self.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+    }
+
+    /// Why it failed, without where.
+    pub fn words(&self) -> String {
+        self.cause.to_string()
+    }
+}
+
+impl fmt::Display for PgError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (in database {:?} of the {})", self.doing, self.database, self.side)
+    }
+}
+
+impl StdError for PgError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+/// `message (detail) [SQLSTATE]`, in the server's words.
+fn server_words(error: &tokio_postgres::error::DbError) -> String {
+    let mut words = error.message().to_owned();
+    if let Some(detail) = error.detail() {
+        words.push_str(&format!(" ({})", detail.trim_end()));
+    }
+    words.push_str(&format!(" [SQLSTATE {}]", error.code().code()));
+    words
+}
+
+/// The driver shows only a heading; the reason is in its sources.
+fn driver_words(error: &tokio_postgres::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

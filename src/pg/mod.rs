@@ -1,0 +1,89 @@
+//! The only place that connects to a server.
+//!
+//! A [`Server`] opens [`Client`]s: every one begins with an empty `search_path` (CVE-2025-55282: a source's owner could
+//! otherwise shadow the functions we call) and with every timeout off, carries the run's `application_name`, and reports errors
+//! with side, database and SQLSTATE.
+
+mod client;
+mod connect;
+mod error;
+mod session;
+mod startup;
+mod tls;
+
+use std::sync::Arc;
+
+pub use client::{Client, Rows};
+pub use error::PgError;
+
+use crate::conninfo::ConnInfo;
+use crate::facts::Side;
+
+/// One of the two servers, as a place to connect to. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Server(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    side: Side,
+    conninfo: ConnInfo,
+    application_name: String,
+}
+
+impl Server {
+    /// A server whose sessions are called `application_name`, the same for every session of a run and of no other run.
+    pub fn new(side: Side, conninfo: ConnInfo, application_name: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { side, conninfo, application_name: application_name.into() }))
+    }
+
+    /// Which side it is.
+    pub fn side(&self) -> Side {
+        self.0.side
+    }
+
+    /// How we connect to it.
+    pub fn conninfo(&self) -> &ConnInfo {
+        &self.0.conninfo
+    }
+
+    /// `application_name` of our sessions.
+    pub fn application_name(&self) -> &str {
+        &self.0.application_name
+    }
+
+    /// The database that the user named.
+    pub fn maintenance_database(&self) -> &str {
+        self.0.conninfo.dbname()
+    }
+
+    /// Opens a session in `database`.
+    pub async fn connect(&self, database: &str) -> Result<Client, PgError> {
+        let client = connect::connect(self, database, startup::Mode::Session).await?;
+        session::prepare(&client).await?;
+        Ok(client)
+    }
+
+    /// Opens a session on which replication commands can be sent. It only understands [`Client::simple`].
+    pub async fn connect_replication(&self, database: &str) -> Result<Client, PgError> {
+        let client = connect::connect(self, database, startup::Mode::Replication).await?;
+        session::prepare(&client).await?;
+        Ok(client)
+    }
+
+    /// Ends whatever this run is still doing on the server, pg_dump and pg_restore included: they carry its
+    /// `application_name`. Returns how many sessions were told to end.
+    pub async fn end_sessions(&self) -> Result<i64, PgError> {
+        let client = self.connect(self.maintenance_database()).await?;
+        let row = client
+            .one(
+                "end our sessions",
+                "select count(*) filter (where pg_catalog.pg_terminate_backend(pid)) \
+                 from pg_catalog.pg_stat_activity \
+                 where application_name = pg_catalog.current_setting('application_name') \
+                 and usename = current_user and pid <> pg_catalog.pg_backend_pid()",
+                &[],
+            )
+            .await?;
+        client.get(&row, 0)
+    }
+}

@@ -1,0 +1,87 @@
+//! libpq's `sslmode` in terms of native-tls.
+
+use std::fs;
+use std::path::Path;
+
+use native_tls::{Certificate, Identity, Protocol};
+
+use crate::conninfo::{ConnInfo, Host, RootCert, SslMode, SslNegotiation};
+
+/// One way to try a host: with TLS or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encryption {
+    Plain,
+    Tls,
+}
+
+/// The ways that `mode` allows, in order. A Unix socket is never encrypted, whatever the mode says, as in libpq.
+pub(super) fn attempts(mode: SslMode, unix: bool) -> &'static [Encryption] {
+    match mode {
+        _ if unix => &[Encryption::Plain],
+        SslMode::Disable => &[Encryption::Plain],
+        SslMode::Allow => &[Encryption::Plain, Encryption::Tls],
+        SslMode::Prefer => &[Encryption::Tls, Encryption::Plain],
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[Encryption::Tls],
+    }
+}
+
+/// A connector that checks as much as the connection string asks for. An error says which setting or file is at fault.
+pub(super) fn connector(conninfo: &ConnInfo, host: &Host) -> Result<postgres_native_tls::TlsConnector, String> {
+    let mut builder = native_tls::TlsConnector::builder();
+    builder.min_protocol_version(Some(Protocol::Tlsv12));
+
+    let root = conninfo.ssl_root_cert();
+    // A root certificate makes `require` check the chain: libpq's documentation keeps this from older versions.
+    let mode = match (conninfo.sslmode(), &root) {
+        (SslMode::Require, Some(RootCert::File(file))) if file.exists() => SslMode::VerifyCa,
+        (mode, _) => mode,
+    };
+    match mode {
+        SslMode::VerifyCa | SslMode::VerifyFull => {
+            builder.danger_accept_invalid_hostnames(mode == SslMode::VerifyCa);
+            if let Some(RootCert::File(file)) = &root {
+                builder.disable_built_in_roots(true);
+                for certificate in root_certificates(file)? {
+                    builder.add_root_certificate(certificate);
+                }
+            }
+        }
+        SslMode::Disable | SslMode::Allow | SslMode::Prefer | SslMode::Require => {
+            builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+        }
+    }
+    if let Some(identity) = identity(conninfo)? {
+        builder.identity(identity);
+    }
+    let name = host.tls_name();
+    builder.use_sni(conninfo.ssl_sni() && name.parse::<std::net::IpAddr>().is_err());
+    if conninfo.ssl_negotiation() == SslNegotiation::Direct {
+        postgres_native_tls::set_postgresql_alpn(&mut builder);
+    }
+    let connector = builder.build().map_err(|error| format!("cannot set up TLS: {error}"))?;
+    Ok(postgres_native_tls::TlsConnector::new(connector, name))
+}
+
+fn root_certificates(file: &Path) -> Result<Vec<Certificate>, String> {
+    let pem = fs::read(file).map_err(|error| {
+        format!("root certificate file {file:?} cannot be read: {error}; give sslrootcert, or sslrootcert=system")
+    })?;
+    Certificate::stack_from_pem(&pem).map_err(|error| format!("root certificate file {file:?}: {error}"))
+}
+
+/// The client certificate. As in libpq a default file that is absent means none, and one that was named must be there.
+fn identity(conninfo: &ConnInfo) -> Result<Option<Identity>, String> {
+    let Some(certificate) = conninfo.ssl_cert().filter(|file| file.explicit || file.path.exists()) else {
+        return Ok(None);
+    };
+    let key = conninfo.ssl_key().ok_or("sslcert is given, but no sslkey")?;
+    let read = |what: &str, path: &Path| fs::read(path).map_err(|error| format!("{what} {path:?} cannot be read: {error}"));
+    let (certificate_pem, key_pem) = (read("sslcert", &certificate.path)?, read("sslkey", &key.path)?);
+    Identity::from_pkcs8(&certificate_pem, &key_pem).map(Some).map_err(|error| {
+        format!(
+            "sslcert {:?} with sslkey {:?}: {error}; the key must be an unencrypted PKCS #8 file: \
+             openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW_KEY",
+            certificate.path, key.path
+        )
+    })
+}
