@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::conninfo::ConnInfo;
+use crate::facts::DatabaseEntry;
 use crate::sql::{Ident, QualifiedName};
 
 /// Everything a run is told.
@@ -76,6 +77,16 @@ pub struct Selection {
     pub tables: TableFilter,
     /// Whether rows of configuration tables of extensions are carried.
     pub extension_tables: bool,
+}
+
+impl Selection {
+    /// Whether the database is one to migrate: no template, and not filtered out.
+    pub fn takes_database(&self, entry: &DatabaseEntry) -> bool {
+        !entry.template
+            && entry.name != "template0"
+            && entry.name != "template1"
+            && !self.filtered_databases.contains(&entry.name)
+    }
 }
 
 /// Whose rows are carried; the schema always is.

@@ -34,7 +34,7 @@ pub struct DatabaseFacts {
     pub may_create: bool,
     /// May we create a publication here for our tables? Tried on the source in a rolled-back transaction.
     pub publication: Probe,
-    /// What an earlier run of ours left in schema `pg_migrate`.
+    /// What an earlier run of ours left in schema `_pg_migrate`.
     pub journal: Option<Journal>,
 }
 
@@ -225,7 +225,7 @@ pub struct LargeObjects {
     pub count: i64,
 }
 
-/// What schema `pg_migrate` of a target database says about an earlier run that did not end.
+/// What schema `_pg_migrate` of a target database says about an earlier run that did not end.
 #[derive(Clone, Debug)]
 pub struct Journal {
     /// Identifies the run: its migration ID.

@@ -16,6 +16,8 @@ pub struct ServerFacts {
     pub version: ServerVersion,
     /// `pg_control_system().system_identifier`; `None` when the server does not let us read it.
     pub system_identifier: Option<i64>,
+    /// `pg_postmaster_start_time()`: two servers with one identifier that also started together are one.
+    pub start_time: String,
     /// Whether it is a standby.
     pub in_recovery: bool,
     /// Whether a transaction of ours would be read-only.

@@ -124,9 +124,19 @@ impl Transfer {
 #[derive(Clone, Debug)]
 pub enum Creation {
     /// It is created as it is on the source.
-    Create(DatabaseEntry),
+    Create {
+        /// The source's database.
+        entry: DatabaseEntry,
+        /// Its owner; `None`: the target user.
+        owner: Option<String>,
+    },
     /// An earlier run created it and did not end: dropped and created again.
-    Recreate(DatabaseEntry),
+    Recreate {
+        /// The source's database.
+        entry: DatabaseEntry,
+        /// Its owner; `None`: the target user.
+        owner: Option<String>,
+    },
     /// It is there, without objects of a user; with `clean`, because an earlier run's objects are dropped first.
     UseEmpty {
         /// Objects of an earlier, unfinished run are dropped first.

@@ -36,6 +36,12 @@ impl Sql {
         self
     }
 
+    /// Text that a server's catalog keeps as SQL, such as an extension's condition or an object's identity: to be sent to
+    /// the server it came from, as pg_dump does, and to no other.
+    pub fn from_catalog(text: impl Into<String>) -> Self {
+        Self { text: text.into(), sensitive: false }
+    }
+
     /// What goes to the server.
     pub fn text(&self) -> &str {
         &self.text

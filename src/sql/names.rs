@@ -11,8 +11,8 @@ use super::Ident;
 /// What every name of ours begins with.
 pub const PREFIX: &str = "aiven_db_migrate_";
 
-/// Schema of the journal in a target database.
-pub const JOURNAL_SCHEMA: &str = "pg_migrate";
+/// Schema of the journal in a target database. Names that begin with `pg_` are reserved for the system.
+pub const JOURNAL_SCHEMA: &str = "_pg_migrate";
 
 /// Longest name PostgreSQL keeps, in bytes (`NAMEDATALEN - 1`).
 const MAX_BYTES: usize = 63;

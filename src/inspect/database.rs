@@ -1,0 +1,219 @@
+//! Inside one database, in one connection; its questions are sent together and answered in turn.
+
+use tokio_postgres::types::Type;
+
+use super::relations;
+use crate::facts::{
+    DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
+    Subscription,
+};
+use crate::pg::{Client, PgError};
+use crate::sql;
+use crate::sql::names::{JOURNAL_SCHEMA, PREFIX, ReplicationNames};
+use crate::sql::{Ident, QualifiedName};
+
+/// All about one database, except whether tables have rows.
+pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side) -> Result<DatabaseFacts, PgError> {
+    let (extensions, languages, tables, sequences, materialized_views) = tokio::try_join!(
+        extensions(client),
+        languages(client),
+        relations::tables(client),
+        relations::sequences(client),
+        relations::materialized_views(client),
+    )?;
+    let (event_triggers, publications, subscriptions, summary) = tokio::try_join!(
+        event_triggers(client),
+        publications(client, ours),
+        subscriptions(client),
+        summary(client),
+    )?;
+    let (publication, journal) = match side {
+        Side::Source => (try_publication(client).await?, None),
+        Side::Target => (Probe::Untried, journal(client).await?),
+    };
+    Ok(DatabaseFacts {
+        extensions,
+        languages,
+        tables,
+        sequences,
+        materialized_views,
+        event_triggers,
+        publications,
+        subscriptions,
+        large_objects: summary.large_objects,
+        owners: summary.owners.into_iter().collect(),
+        user_objects: summary.user_objects,
+        may_create: summary.may_create,
+        publication,
+        journal,
+    })
+}
+
+const EXTENSIONS: &str = "
+select e.extname::text, e.extversion, n.nspname::text
+from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace order by 1";
+
+async fn extensions(client: &Client) -> Result<Vec<Extension>, PgError> {
+    let rows = client.query("list extensions", EXTENSIONS, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Extension { name: client.get(row, 0)?, version: client.get(row, 1)?, schema: client.get(row, 2)? })
+        })
+        .collect()
+}
+
+const LANGUAGES: &str = "
+select l.lanname::text, l.lanpltrusted, e.extname::text
+from pg_catalog.pg_language l
+left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_language'::pg_catalog.regclass and d.objid = l.oid
+     and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+left join pg_catalog.pg_extension e on e.oid = d.refobjid
+where l.lanispl order by 1";
+
+async fn languages(client: &Client) -> Result<Vec<Language>, PgError> {
+    let rows = client.query("list languages", LANGUAGES, &[]).await?;
+    rows.iter()
+        .map(|row| Ok(Language { name: client.get(row, 0)?, trusted: client.get(row, 1)?, extension: client.get(row, 2)? }))
+        .collect()
+}
+
+const EVENT_TRIGGERS: &str = "
+select t.evtname::text, e.extname::text
+from pg_catalog.pg_event_trigger t
+left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass and d.objid = t.oid
+     and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+left join pg_catalog.pg_extension e on e.oid = d.refobjid
+order by 1";
+
+async fn event_triggers(client: &Client) -> Result<Vec<EventTrigger>, PgError> {
+    let rows = client.query("list event triggers", EVENT_TRIGGERS, &[]).await?;
+    rows.iter().map(|row| Ok(EventTrigger { name: client.get(row, 0)?, extension: client.get(row, 1)? })).collect()
+}
+
+/// The tables are only asked of our own publication: the view is slow where there are many.
+const PUBLICATIONS: &str = "
+select p.pubname::text, p.puballtables,
+       case when p.pubname = $1 then array(
+           select array[t.schemaname::text, t.tablename::text]
+           from pg_catalog.pg_publication_tables t where t.pubname = p.pubname order by 1)
+       else '{}' end
+from pg_catalog.pg_publication p order by 1";
+
+async fn publications(client: &Client, ours: &ReplicationNames) -> Result<Vec<Publication>, PgError> {
+    let name = ours.publication.as_str();
+    let rows = client.query("list publications", PUBLICATIONS, &[(&name, Type::TEXT)]).await?;
+    rows.iter()
+        .map(|row| {
+            // A two-dimensional array arrives flattened, schema and name in turn.
+            let tables: Vec<String> = client.get(row, 2)?;
+            Ok(Publication {
+                name: client.get(row, 0)?,
+                all_tables: client.get(row, 1)?,
+                tables: tables.chunks_exact(2).map(|pair| QualifiedName::new(&pair[0], &pair[1])).collect(),
+            })
+        })
+        .collect()
+}
+
+const SUBSCRIPTIONS: &str = "
+select s.subname::text, s.subenabled, s.subslotname::text
+from pg_catalog.pg_subscription s
+where s.subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+order by 1";
+
+async fn subscriptions(client: &Client) -> Result<Vec<Subscription>, PgError> {
+    let rows = client.query("list subscriptions", SUBSCRIPTIONS, &[]).await?;
+    rows.iter()
+        .map(|row| Ok(Subscription { name: client.get(row, 0)?, enabled: client.get(row, 1)?, slot: client.get(row, 2)? }))
+        .collect()
+}
+
+struct Summary {
+    large_objects: LargeObjects,
+    owners: Vec<String>,
+    user_objects: i64,
+    may_create: bool,
+}
+
+/// Objects of users, whatever their class: what no extension brought, the system did not make, and is not our journal.
+/// Rows, array and table types come with their table; a sequence of a column too, but it may also have another owner.
+const SUMMARY: &str = "
+with member as (
+    select classid, objid from pg_catalog.pg_depend where deptype = 'e'
+), object(classid, oid, owner) as (
+    select 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, c.relowner from pg_catalog.pg_class c
+    where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c') and c.relpersistence <> 't'
+      and not exists (select from pg_catalog.pg_namespace n where n.oid = c.relnamespace and n.nspname = $2)
+    union all select 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, nspowner from pg_catalog.pg_namespace
+    where nspname <> $2 and nspname !~ '^pg_'
+    union all select 'pg_catalog.pg_proc'::pg_catalog.regclass, oid, proowner from pg_catalog.pg_proc
+    union all select 'pg_catalog.pg_type'::pg_catalog.regclass, oid, typowner from pg_catalog.pg_type
+    where typtype in ('d', 'e', 'r') or typtype = 'b' and typelem = 0
+    union all select 'pg_catalog.pg_operator'::pg_catalog.regclass, oid, oprowner from pg_catalog.pg_operator
+    union all select 'pg_catalog.pg_collation'::pg_catalog.regclass, oid, collowner from pg_catalog.pg_collation
+    union all select 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, oid, srvowner from pg_catalog.pg_foreign_server
+    union all select 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, oid, evtowner from pg_catalog.pg_event_trigger
+    union all select 'pg_catalog.pg_ts_config'::pg_catalog.regclass, oid, cfgowner from pg_catalog.pg_ts_config
+    union all select 'pg_catalog.pg_ts_dict'::pg_catalog.regclass, oid, dictowner from pg_catalog.pg_ts_dict
+    union all select 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, oid, stxowner from pg_catalog.pg_statistic_ext
+    union all select 'pg_catalog.pg_largeobject'::pg_catalog.regclass, oid, lomowner
+    from pg_catalog.pg_largeobject_metadata
+), of_user as (
+    select o.* from object o
+    where o.oid >= $1 and not exists (select from member m where m.classid = o.classid and m.objid = o.oid)
+)
+select (select count(*) from pg_catalog.pg_largeobject_metadata),
+       array(select distinct pg_catalog.pg_get_userbyid(owner)::text from of_user order by 1),
+       (select count(*) from of_user),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')";
+
+async fn summary(client: &Client) -> Result<Summary, PgError> {
+    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
+        &[(&relations::FIRST_USER_OID, Type::OID), (&JOURNAL_SCHEMA, Type::TEXT)];
+    let row = client.one("list owners", SUMMARY, parameters).await?;
+    Ok(Summary {
+        large_objects: LargeObjects { count: client.get(&row, 0)? },
+        owners: client.get(&row, 1)?,
+        user_objects: client.get(&row, 2)?,
+        may_create: client.get(&row, 3)?,
+    })
+}
+
+/// Tries an empty publication, which locks no table, and rolls back. A publication with tables also needs their ownership,
+/// which [`crate::facts::Table::owned`] tells.
+async fn try_publication(client: &Client) -> Result<Probe, PgError> {
+    let probe = Ident::new(format!("{PREFIX}probe"));
+    let outcome = client.run("try to create a publication", sql!("begin; create publication {}; rollback", probe)).await;
+    super::probe::outcome_in_transaction(client, outcome).await
+}
+
+const JOURNAL_THERE: &str = "select pg_catalog.to_regclass('_pg_migrate.migration') is not null
+    and pg_catalog.to_regclass('_pg_migrate.copied') is not null";
+
+const JOURNAL: &str = "select migration, origin, replicating from _pg_migrate.migration";
+
+const COPIED: &str = "select distinct schema_name, table_name from _pg_migrate.copied order by 1, 2";
+
+async fn journal(client: &Client) -> Result<Option<Journal>, PgError> {
+    let row = client.one("look for a journal", JOURNAL_THERE, &[]).await?;
+    if !client.get::<bool>(&row, 0)? {
+        return Ok(None);
+    }
+    let rows = client.query("read the journal", JOURNAL, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let origin: String = client.get(row, 1)?;
+    let copied = client.query("read the journal", COPIED, &[]).await?;
+    Ok(Some(Journal {
+        migration: client.get(row, 0)?,
+        origin: match origin.as_str() {
+            "created" => JournalOrigin::Created,
+            "empty" => JournalOrigin::Empty,
+            _ => JournalOrigin::Filled,
+        },
+        copied: copied
+            .iter()
+            .map(|row| Ok(QualifiedName::new(client.get::<String>(row, 0)?, client.get::<String>(row, 1)?)))
+            .collect::<Result<_, PgError>>()?,
+        replicating: client.get(row, 2)?,
+    }))
+}

@@ -1,0 +1,93 @@
+//! The questions to both servers. Asks, and judges nothing: whatever cannot be answered becomes a fact of its own.
+
+mod database;
+mod probe;
+mod relations;
+mod server;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::facts::{DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
+use crate::pg::{PgError, Server};
+use crate::settings::{Method, Settings};
+use crate::sql::names::ReplicationNames;
+
+/// Databases asked at the same time, on each side.
+const AT_ONCE: usize = 8;
+
+/// Asks both servers everything. Fails only when one of them cannot be connected to, or refuses to tell what any user may know.
+pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> Result<Facts, PgError> {
+    let (source_facts, target_facts) = tokio::try_join!(server::inspect(source), server::inspect(target))?;
+    let mut facts = Facts {
+        source: source_facts,
+        target: target_facts,
+        databases: Vec::new(),
+        target_reaches_source: Probe::Untried,
+    };
+    let names: Vec<String> = facts
+        .source
+        .databases
+        .iter()
+        .filter(|entry| settings.selection.takes_database(entry))
+        .map(|entry| entry.name.clone())
+        .collect();
+    facts.databases = stream::iter(names)
+        .map(|name| pair(source, target, &facts, name, settings))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    if settings.force_method != Some(Method::Dump) {
+        probe::replication(source, target, settings, &mut facts).await?;
+    }
+    Ok(facts)
+}
+
+async fn pair(
+    source: &Server,
+    target: &Server,
+    facts: &Facts,
+    name: String,
+    settings: &Settings,
+) -> Result<DatabasePair, PgError> {
+    let on_source = async {
+        let entry = facts.source.databases.iter().find(|entry| entry.name == name);
+        if entry.is_some_and(|entry| !entry.connectable) {
+            return Ok(Err(format!("database {name:?} does not accept connections")));
+        }
+        one_side(source, &name, &ReplicationNames::new(&name, settings.mangle)).await
+    };
+    let on_target = async {
+        if !exists(&facts.target, &name) {
+            return Ok(None);
+        }
+        one_side(target, &name, &ReplicationNames::new(&name, settings.mangle)).await.map(Some)
+    };
+    let (on_source, mut on_target) = tokio::try_join!(on_source, on_target)?;
+    if let (Ok(of_source), Some(Ok(of_target))) = (&on_source, &mut on_target) {
+        relations::look_for_rows(target, &name, of_source, of_target).await?;
+    }
+    Ok(DatabasePair { name, source: on_source, target: on_target })
+}
+
+fn exists(server: &ServerFacts, name: &str) -> bool {
+    server.databases.iter().any(|entry| entry.name == name)
+}
+
+/// A database that refuses us is a fact; that a session breaks in the middle is an error.
+async fn one_side(
+    server: &Server,
+    name: &str,
+    ours: &ReplicationNames,
+) -> Result<Result<DatabaseFacts, String>, PgError> {
+    match server.connect(name).await {
+        Ok(client) => database::inspect(&client, ours, server.side()).await.map(Ok),
+        Err(error) => {
+            let side = match server.side() {
+                Side::Source => "source",
+                Side::Target => "target",
+            };
+            tracing::debug!(target: "PGMigrate", "{side} database {name:?} cannot be connected to: {}", error.words());
+            Ok(Err(error.words()))
+        }
+    }
+}

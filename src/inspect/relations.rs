@@ -1,0 +1,274 @@
+//! Tables, sequences and materialized views of one database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::facts::{
+    Column, DatabaseFacts, MaterializedView, Persistence, ReplicaIdentity, RowSecurity, Sequence, Table, TableKind,
+};
+use crate::pg::{Client, PgError, Server};
+use crate::sql;
+use crate::sql::names::JOURNAL_SCHEMA;
+use crate::sql::{Ident, QualifiedName, Sql};
+
+/// First OID of what users create (`FirstNormalObjectId`); below are the system's own objects.
+pub(super) const FIRST_USER_OID: u32 = 16_384;
+
+/// A column's type is safe in binary when what its send function writes means the same on every server: built-in types, whose
+/// OIDs are fixed (below 10000), except those that send the OID of something else; domains over them; and enums, which
+/// send their label. Arrays of enums carry the enum's OID, composites that of every column: not safe.
+const TABLES: &str = "
+with recursive root(oid, base) as (
+    select oid, oid from pg_catalog.pg_type where typtype <> 'd'
+    union all
+    select d.oid, r.base from root r join pg_catalog.pg_type d on d.typbasetype = r.base and d.typtype = 'd'
+    where r.oid = r.base
+    union all
+    select d.oid, r.base from root r join pg_catalog.pg_type d on d.typbasetype = r.oid and d.typtype = 'd'
+    where r.oid <> r.base
+), safe(oid) as (
+    select r.oid from root r join pg_catalog.pg_type t on t.oid = r.base
+    where t.typtype = 'e'
+       or t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
+          and t.typname !~ '^_?(reg[a-z]+|xml|aclitem|refcursor|unknown)$'
+), configuration(oid, condition) as (
+    select c.oid, c.condition
+    from pg_catalog.pg_extension e, unnest(e.extconfig, e.extcondition) as c(oid, condition)
+), columns as (
+    select a.attrelid,
+           pg_catalog.array_agg(a.attname::text order by a.attnum) as names,
+           pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum) as types,
+           pg_catalog.array_agg(a.attgenerated <> '' order by a.attnum) as generated,
+           pg_catalog.bool_and(s.oid is not null) as safe
+    from pg_catalog.pg_attribute a
+    left join safe s on s.oid = a.atttypid
+    where a.attnum > 0 and not a.attisdropped and a.attrelid >= $1
+    group by a.attrelid
+)
+select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, e.extname::text, f.condition,
+       coalesce(k.names, '{}'), coalesce(k.types, '{}'), coalesce(k.generated, '{}'), coalesce(k.safe, true),
+       case c.relreplident
+           when 'f' then 'full'
+           when 'n' then 'missing'
+           when 'd' then case when exists (
+               select from pg_catalog.pg_index i
+               where i.indrelid = c.oid and i.indisprimary and i.indimmediate and i.indisvalid) then 'key' else 'missing' end
+           else case when exists (
+               select from pg_catalog.pg_index i
+               where i.indrelid = c.oid and i.indisreplident and i.indimmediate and i.indisvalid and i.indisunique
+                 and i.indpred is null) then 'key' else 'missing' end
+       end,
+       (select x.relname::text from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid
+        where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null
+          and i.indexprs is null and not exists (
+              select from pg_catalog.pg_attribute a where a.attrelid = c.oid and not a.attnotnull
+                and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]))
+        order by 1 limit 1),
+       c.relrowsecurity, c.relforcerowsecurity, pg_catalog.pg_get_userbyid(c.relowner)::text,
+       pg_catalog.has_table_privilege(c.oid, 'SELECT') and pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+       pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+       case when c.relkind = 'r' then coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+           + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0) else 0 end,
+       c.reltuples::float8,
+       array(select t.tgname::text from pg_catalog.pg_trigger t
+             where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('A', 'R') order by 1)
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join columns k on k.attrelid = c.oid
+left join configuration f on f.oid = c.oid
+left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
+     and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+left join pg_catalog.pg_extension e on e.oid = d.refobjid
+where c.relkind in ('r', 'p', 'f') and c.relpersistence in ('p', 'u') and c.oid >= $1
+  and n.nspname <> $2 and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+order by 1, 2";
+
+/// Tables of every kind, members of extensions included.
+pub(super) async fn tables(client: &Client) -> Result<Vec<Table>, PgError> {
+    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
+        &[(&FIRST_USER_OID, Type::OID), (&JOURNAL_SCHEMA, Type::TEXT)];
+    let rows = client.query("list tables", TABLES, parameters).await?;
+    rows.iter().map(|row| table(client, row)).collect()
+}
+
+fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
+    let kind: String = client.get(row, 2)?;
+    let persistence: String = client.get(row, 3)?;
+    let names: Vec<String> = client.get(row, 6)?;
+    let types: Vec<String> = client.get(row, 7)?;
+    let generated: Vec<bool> = client.get(row, 8)?;
+    let identity: String = client.get(row, 10)?;
+    let row_security = match (client.get(row, 12)?, client.get(row, 13)?) {
+        (false, _) => RowSecurity::Off,
+        (true, false) => RowSecurity::Enabled,
+        (true, true) => RowSecurity::Forced,
+    };
+    Ok(Table {
+        name: QualifiedName::new(client.get::<String>(row, 0)?, client.get::<String>(row, 1)?),
+        kind: match kind.as_str() {
+            "p" => TableKind::Partitioned,
+            "f" => TableKind::Foreign,
+            _ => TableKind::Ordinary,
+        },
+        persistence: if persistence == "u" { Persistence::Unlogged } else { Persistence::Permanent },
+        extension: client.get(row, 4)?,
+        configuration: client.get(row, 5)?,
+        columns: names
+            .into_iter()
+            .zip(types)
+            .zip(generated)
+            .map(|((name, type_name), generated)| Column { name: Ident::new(name), type_name, generated })
+            .collect(),
+        binary_safe: client.get(row, 9)?,
+        replica_identity: match identity.as_str() {
+            "key" => ReplicaIdentity::Key,
+            "full" => ReplicaIdentity::Full,
+            _ => ReplicaIdentity::Missing { candidate: client.get(row, 11)? },
+        },
+        row_security,
+        owner: client.get(row, 14)?,
+        readable: client.get(row, 15)?,
+        owned: client.get(row, 16)?,
+        bytes: client.get(row, 17)?,
+        estimated_rows: client.get(row, 18)?,
+        has_rows: false,
+        replica_triggers: client.get(row, 19)?,
+    })
+}
+
+const SEQUENCES: &str = "
+select n.nspname::text, c.relname::text, e.extname::text,
+       pg_catalog.has_sequence_privilege(c.oid, 'SELECT') and pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
+     and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+left join pg_catalog.pg_extension e on e.oid = d.refobjid
+where c.relkind = 'S' and c.relpersistence <> 't' and c.oid >= $1 and n.nspname <> $2
+order by 1, 2";
+
+/// Sequences, those of serial and identity columns included.
+pub(super) async fn sequences(client: &Client) -> Result<Vec<Sequence>, PgError> {
+    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
+        &[(&FIRST_USER_OID, Type::OID), (&JOURNAL_SCHEMA, Type::TEXT)];
+    let rows = client.query("list sequences", SEQUENCES, parameters).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Sequence {
+                name: QualifiedName::new(client.get::<String>(row, 0)?, client.get::<String>(row, 1)?),
+                extension: client.get(row, 2)?,
+                readable: client.get(row, 3)?,
+            })
+        })
+        .collect()
+}
+
+const MATERIALIZED_VIEWS: &str = "
+select c.oid, n.nspname::text, c.relname::text, c.relispopulated, e.extname::text
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
+     and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+left join pg_catalog.pg_extension e on e.oid = d.refobjid
+where c.relkind = 'm' order by 2, 3";
+
+/// Who reads whom, among views and materialized views.
+const READS: &str = "
+select distinct w.ev_class, d.refobjid
+from pg_catalog.pg_rewrite w
+join pg_catalog.pg_class reader on reader.oid = w.ev_class and reader.relkind in ('v', 'm')
+join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass and d.objid = w.oid
+     and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+join pg_catalog.pg_class c on c.oid = d.refobjid and c.relkind in ('v', 'm')
+where w.ev_class <> d.refobjid and w.ev_class >= $1";
+
+/// Materialized views, each after those it reads, directly or through views.
+pub(super) async fn materialized_views(client: &Client) -> Result<Vec<MaterializedView>, PgError> {
+    let first: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] = &[(&FIRST_USER_OID, Type::OID)];
+    let (rows, edges) = tokio::try_join!(
+        client.query("list materialized views", MATERIALIZED_VIEWS, &[]),
+        client.query("list what views read", READS, first),
+    )?;
+    let mut views = BTreeMap::new();
+    let mut listed = Vec::new();
+    for row in &rows {
+        let oid: u32 = client.get(row, 0)?;
+        listed.push(oid);
+        views.insert(
+            oid,
+            MaterializedView {
+                name: QualifiedName::new(client.get::<String>(row, 1)?, client.get::<String>(row, 2)?),
+                populated: client.get(row, 3)?,
+                extension: client.get(row, 4)?,
+            },
+        );
+    }
+    let mut reads: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for row in &edges {
+        reads.entry(client.get(row, 0)?).or_default().push(client.get(row, 1)?);
+    }
+    Ok(in_order(&listed, &reads).into_iter().filter_map(|oid| views.remove(&oid)).collect())
+}
+
+/// `relations` and all they read, each after what it reads.
+fn in_order(relations: &[u32], reads: &BTreeMap<u32, Vec<u32>>) -> Vec<u32> {
+    fn visit(relation: u32, reads: &BTreeMap<u32, Vec<u32>>, seen: &mut BTreeSet<u32>, order: &mut Vec<u32>) {
+        if seen.insert(relation) {
+            for &read in reads.get(&relation).into_iter().flatten() {
+                visit(read, reads, seen, order);
+            }
+            order.push(relation);
+        }
+    }
+    let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
+    for &relation in relations {
+        visit(relation, reads, &mut seen, &mut order);
+    }
+    order
+}
+
+/// Tables asked in one statement.
+const TABLES_AT_ONCE: usize = 500;
+
+/// Sets [`Table::has_rows`] of the target's tables that the source has too.
+pub(super) async fn look_for_rows(
+    target: &Server,
+    database: &str,
+    on_source: &DatabaseFacts,
+    on_target: &mut DatabaseFacts,
+) -> Result<(), PgError> {
+    let common: BTreeSet<&QualifiedName> = on_source.tables.iter().map(|table| &table.name).collect();
+    let mut asked: Vec<&mut Table> = on_target
+        .tables
+        .iter_mut()
+        .filter(|table| table.kind == TableKind::Ordinary && table.readable && common.contains(&table.name))
+        .collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let client = target.connect(database).await?;
+    for some in asked.chunks_mut(TABLES_AT_ONCE) {
+        let questions = some.iter().map(|table| sql!("exists (select from only {})", table.name));
+        let question = sql!("select array[{}]", Sql::join(questions, ", "));
+        let row = client.one("look for rows", question, &[]).await?;
+        let answers: Vec<bool> = client.get(&row, 0)?;
+        for (table, answer) in some.iter_mut().zip(answers) {
+            table.has_rows = answer;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_come_after_what_they_read_through_other_views() {
+        // 1 reads view 9, which reads 2; 3 reads nothing.
+        let reads = BTreeMap::from([(1, vec![9]), (9, vec![2])]);
+        assert_eq!(in_order(&[1, 2, 3], &reads), [2, 9, 1, 3]);
+    }
+}

@@ -1,0 +1,382 @@
+//! One server, asked in its maintenance database.
+
+use tokio_postgres::types::Type;
+
+use super::relations::FIRST_USER_OID;
+use crate::conninfo::Secret;
+use crate::facts::{
+    AvailableExtension, Blocker, DatabaseEntry, Gatekeeper, LocaleProvider, Membership, Probe, Role, ServerFacts,
+    ServerSettings, ServerVersion, Side, Slot, User,
+};
+use crate::pg::{Client, PgError, Server};
+
+/// Everything about the server that does not depend on a database.
+pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
+    let client = server.connect(server.maintenance_database()).await?;
+    let (state, settings, user) = tokio::try_join!(state(&client), settings(&client), user(&client))?;
+    let (roles, memberships, databases, slots) =
+        tokio::try_join!(roles(&client), memberships(&client), databases(&client), slots(&client))?;
+    let (blockers, available_extensions) = match server.side() {
+        Side::Source => (blockers(&client).await?, Vec::new()),
+        Side::Target => (Vec::new(), available_extensions(&client).await?),
+    };
+    let session_replication_role = may_set_replication_role(&client).await;
+    Ok(ServerFacts {
+        endpoint: client.endpoint().to_owned(),
+        address: server.conninfo().hosts().iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        maintenance_database: client.database().to_owned(),
+        version: client.version(),
+        system_identifier: state.system_identifier,
+        start_time: state.start_time,
+        in_recovery: state.in_recovery,
+        read_only: state.read_only,
+        wal_senders: state.wal_senders,
+        connections: state.connections,
+        extension_allow_list: state.extension_allow_list,
+        gatekeeper: state.gatekeeper,
+        settings,
+        user: User { session_replication_role, ..user },
+        roles,
+        memberships,
+        databases,
+        slots,
+        blockers,
+        available_extensions,
+        replication_connection: Probe::Untried,
+        slot_creation: Probe::Untried,
+        subscription: Probe::Untried,
+    })
+}
+
+struct State {
+    system_identifier: Option<i64>,
+    start_time: String,
+    in_recovery: bool,
+    read_only: bool,
+    wal_senders: i64,
+    connections: i64,
+    extension_allow_list: Option<Vec<String>>,
+    gatekeeper: Option<Gatekeeper>,
+}
+
+/// `pg_stat_database` counts all sessions for everybody; `pg_stat_activity` hides those of other users.
+const STATE: &str = "
+select pg_catalog.pg_is_in_recovery(),
+       pg_catalog.current_setting('transaction_read_only')::bool,
+       pg_catalog.pg_postmaster_start_time()::text,
+       (select count(*) from pg_catalog.pg_stat_replication),
+       (select sum(numbackends)::bigint from pg_catalog.pg_stat_database),
+       pg_catalog.current_setting('extwlist.extensions', true),
+       pg_catalog.current_setting('aiven.pg_security_agent', true),
+       pg_catalog.current_setting('aiven.pg_security_agent_reserved_roles', true)";
+
+async fn state(client: &Client) -> Result<State, PgError> {
+    let row = client.one("read the server's state", STATE, &[]).await?;
+    // Some providers revoke the function; the address then has to tell servers apart.
+    let identifier = "select system_identifier from pg_catalog.pg_control_system()";
+    let system_identifier = match client.one("read the system identifier", identifier, &[]).await {
+        Ok(row) => Some(client.get(&row, 0)?),
+        Err(error) if error.code().is_some() => None,
+        Err(error) => return Err(error),
+    };
+    let agent: Option<String> = client.get(&row, 6)?;
+    let reserved: Option<String> = client.get(&row, 7)?;
+    Ok(State {
+        system_identifier,
+        in_recovery: client.get(&row, 0)?,
+        read_only: client.get(&row, 1)?,
+        start_time: client.get(&row, 2)?,
+        wal_senders: client.get(&row, 3)?,
+        connections: client.get::<Option<i64>>(&row, 4)?.unwrap_or(0),
+        extension_allow_list: client.get::<Option<String>>(&row, 5)?.map(|list| split_list(&list)),
+        gatekeeper: agent
+            .filter(|agent| agent == "on")
+            .map(|_| Gatekeeper { reserved_roles: split_list(&reserved.unwrap_or_default()) }),
+    })
+}
+
+fn split_list(list: &str) -> Vec<String> {
+    list.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+}
+
+/// `effective_wal_level` (19) says what logical decoding on demand made of `wal_level`.
+const SETTINGS: &str = "
+select name, setting from pg_catalog.pg_settings
+where name in ('wal_level', 'effective_wal_level', 'max_replication_slots', 'max_wal_senders',
+               'max_logical_replication_workers', 'max_worker_processes', 'max_sync_workers_per_subscription',
+               'max_active_replication_origins', 'max_connections', 'superuser_reserved_connections',
+               'reserved_connections', 'max_slot_wal_keep_size', 'max_parallel_maintenance_workers')";
+
+async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
+    let mut found = std::collections::BTreeMap::new();
+    for row in client.query("read the server's settings", SETTINGS, &[]).await? {
+        found.insert(client.get::<String>(&row, 0)?, client.get::<String>(&row, 1)?);
+    }
+    let number = |name: &str| found.get(name).and_then(|value| value.parse::<i64>().ok());
+    let or_zero = |name: &str| number(name).unwrap_or(0);
+    let text = |name: &str| found.get(name).cloned();
+    Ok(ServerSettings {
+        wal_level: text("effective_wal_level").or_else(|| text("wal_level")).unwrap_or_default(),
+        max_replication_slots: or_zero("max_replication_slots"),
+        max_wal_senders: or_zero("max_wal_senders"),
+        max_logical_replication_workers: or_zero("max_logical_replication_workers"),
+        max_worker_processes: or_zero("max_worker_processes"),
+        max_sync_workers_per_subscription: or_zero("max_sync_workers_per_subscription"),
+        max_origins: number("max_active_replication_origins").unwrap_or_else(|| or_zero("max_replication_slots")),
+        usable_connections: or_zero("max_connections")
+            - or_zero("superuser_reserved_connections")
+            - or_zero("reserved_connections"),
+        max_slot_wal_keep_mb: number("max_slot_wal_keep_size"),
+        max_parallel_maintenance_workers: or_zero("max_parallel_maintenance_workers"),
+    })
+}
+
+/// Replication is an attribute, except at RDS, where it is membership in a role.
+const USER: &str = "
+select r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole,
+       r.rolreplication or exists (select from pg_catalog.pg_roles p
+           where p.rolname = 'rds_replication' and pg_catalog.pg_has_role(p.oid, 'MEMBER')),
+       r.rolbypassrls,
+       array(select m.rolname::text from pg_catalog.pg_roles m where pg_catalog.pg_has_role(m.oid, 'MEMBER') order by 1)
+from pg_catalog.pg_roles r where r.rolname = current_user";
+
+async fn user(client: &Client) -> Result<User, PgError> {
+    let row = client.one("read our own rights", USER, &[]).await?;
+    Ok(User {
+        name: client.get(&row, 0)?,
+        superuser: client.get(&row, 1)?,
+        create_database: client.get(&row, 2)?,
+        create_role: client.get(&row, 3)?,
+        replication: client.get(&row, 4)?,
+        bypass_rls: client.get(&row, 5)?,
+        member_of: client.get(&row, 6)?,
+        session_replication_role: false,
+    })
+}
+
+/// Besides superusers those may who were granted SET on the parameter (15), or whom the provider's own code lets: only trying
+/// tells.
+async fn may_set_replication_role(client: &Client) -> bool {
+    let attempt = "begin; set local session_replication_role = replica; rollback";
+    let allowed = client.run("try session_replication_role", attempt).await.is_ok();
+    if !allowed {
+        drop(client.run("end the attempt", "rollback").await);
+    }
+    allowed
+}
+
+/// The verifier is only in `pg_authid`, which most users may not read.
+macro_rules! roles {
+    ($catalog:literal) => {
+        concat!(
+            "
+select r.rolname::text, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication,
+       r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, r.rolpassword,
+       coalesce((select s.setconfig from pg_catalog.pg_db_role_setting s where s.setrole = r.oid and s.setdatabase = 0),
+                '{}'),
+       pg_catalog.shobj_description(r.oid, 'pg_authid')
+from ",
+            $catalog,
+            " r where r.oid >= $1 and r.rolname !~ '^pg_' order by r.rolname"
+        )
+    };
+}
+
+async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
+    let allowed = "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')";
+    let row = client.one("see whether verifiers are readable", allowed, &[]).await?;
+    let verifiers: bool = client.get(&row, 0)?;
+    let query = if verifiers { roles!("pg_catalog.pg_authid") } else { roles!("pg_catalog.pg_roles") };
+    let rows = client.query("list roles", query, &[(&FIRST_USER_OID, Type::OID)]).await?;
+    rows.iter()
+        .map(|row| {
+            let settings: Vec<String> = client.get(row, 11)?;
+            Ok(Role {
+                name: client.get(row, 0)?,
+                superuser: client.get(row, 1)?,
+                inherit: client.get(row, 2)?,
+                create_role: client.get(row, 3)?,
+                create_database: client.get(row, 4)?,
+                login: client.get(row, 5)?,
+                replication: client.get(row, 6)?,
+                bypass_rls: client.get(row, 7)?,
+                connection_limit: client.get(row, 8)?,
+                valid_until: client.get(row, 9)?,
+                verifier: client.get::<Option<String>>(row, 10)?.filter(|_| verifiers).map(Secret::new),
+                settings: settings
+                    .iter()
+                    .filter_map(|setting| setting.split_once('='))
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+                comment: client.get(row, 12)?,
+            })
+        })
+        .collect()
+}
+
+macro_rules! memberships {
+    ($options:literal) => {
+        concat!(
+            "
+select g.rolname::text, m.rolname::text, a.admin_option, ",
+            $options,
+            "
+from pg_catalog.pg_auth_members a
+join pg_catalog.pg_roles g on g.oid = a.roleid
+join pg_catalog.pg_roles m on m.oid = a.member
+where m.oid >= $1
+order by 1, 2"
+        )
+    };
+}
+
+async fn memberships(client: &Client) -> Result<Vec<Membership>, PgError> {
+    let query = if client.version().grants_subscriptions() {
+        memberships!("a.inherit_option, a.set_option")
+    } else {
+        memberships!("null::bool, null::bool")
+    };
+    let rows = client.query("list role memberships", query, &[(&FIRST_USER_OID, Type::OID)]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Membership {
+                role: client.get(row, 0)?,
+                member: client.get(row, 1)?,
+                admin: client.get(row, 2)?,
+                inherit: client.get(row, 3)?,
+                set: client.get(row, 4)?,
+            })
+        })
+        .collect()
+}
+
+/// `datconnlimit = -2` marks a database whose DROP was interrupted; no connection to it is possible. Minors of 11 to 15
+/// brought it, late in 2023.
+macro_rules! databases {
+    ($locale:literal) => {
+        concat!(
+            "
+select d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, pg_catalog.pg_encoding_to_char(d.encoding)::text,
+       d.datcollate::text, d.datctype::text, ",
+            $locale,
+            ",
+       d.datallowconn and d.datconnlimit <> -2, d.datistemplate,
+       case when pg_catalog.has_database_privilege(d.oid, 'CONNECT')
+                 or pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            then pg_catalog.pg_database_size(d.oid) else 0 end
+from pg_catalog.pg_database d order by d.datname"
+        )
+    };
+}
+
+fn databases_query(version: ServerVersion) -> &'static str {
+    if version.has_transaction_timeout() {
+        databases!("d.datlocprovider::text, d.datlocale::text, d.daticurules::text")
+    } else if version.grants_subscriptions() {
+        databases!("d.datlocprovider::text, d.daticulocale::text, d.daticurules::text")
+    } else if version.has_locale_providers() {
+        databases!("d.datlocprovider::text, d.daticulocale::text, null::text")
+    } else {
+        databases!("'c'::text, null::text, null::text")
+    }
+}
+
+async fn databases(client: &Client) -> Result<Vec<DatabaseEntry>, PgError> {
+    let rows = client.query("list databases", databases_query(client.version()), &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let provider: String = client.get(row, 5)?;
+            Ok(DatabaseEntry {
+                name: client.get(row, 0)?,
+                owner: client.get(row, 1)?,
+                encoding: client.get(row, 2)?,
+                collate: client.get(row, 3)?,
+                ctype: client.get(row, 4)?,
+                provider: match provider.as_str() {
+                    "i" => LocaleProvider::Icu,
+                    "b" => LocaleProvider::Builtin,
+                    _ => LocaleProvider::Libc,
+                },
+                locale: client.get(row, 6)?,
+                icu_rules: client.get(row, 7)?,
+                connectable: client.get(row, 8)?,
+                template: client.get(row, 9)?,
+                bytes: client.get(row, 10)?,
+            })
+        })
+        .collect()
+}
+
+async fn slots(client: &Client) -> Result<Vec<Slot>, PgError> {
+    let query = "select slot_name::text, database::text, active from pg_catalog.pg_replication_slots order by 1";
+    let rows = client.query("list replication slots", query, &[]).await?;
+    rows.iter()
+        .map(|row| Ok(Slot { name: client.get(row, 0)?, database: client.get(row, 1)?, active: client.get(row, 2)? }))
+        .collect()
+}
+
+/// Transactions of every database that have an ID: a new slot's snapshot is only consistent after all of them.
+/// `backend_xid` of other users is hidden without `pg_read_all_stats`.
+const BLOCKERS: &str = "
+select pg_catalog.format('pid %s (%s@%s, %s)', pid, usename, datname, state), false,
+       coalesce(extract(epoch from pg_catalog.clock_timestamp() - xact_start), 0)::bigint,
+       pg_catalog.format('SELECT pg_terminate_backend(%s)', pid)
+from pg_catalog.pg_stat_activity
+where backend_xid is not null and pid <> pg_catalog.pg_backend_pid()
+union all
+select pg_catalog.format('prepared transaction %L in database %I', gid, database), true,
+       extract(epoch from pg_catalog.clock_timestamp() - prepared)::bigint,
+       pg_catalog.format('COMMIT PREPARED %L or ROLLBACK PREPARED %L', gid, gid)
+from pg_catalog.pg_prepared_xacts
+order by 3 desc";
+
+async fn blockers(client: &Client) -> Result<Vec<Blocker>, PgError> {
+    let rows = client.query("list open transactions", BLOCKERS, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Blocker {
+                who: client.get(row, 0)?,
+                prepared: client.get(row, 1)?,
+                seconds: client.get(row, 2)?,
+                cure: client.get(row, 3)?,
+            })
+        })
+        .collect()
+}
+
+macro_rules! extensions {
+    ($trusted:literal) => {
+        concat!(
+            "
+select e.name::text, e.default_version,
+       pg_catalog.array_agg(v.version order by v.version),
+       coalesce(pg_catalog.bool_or(v.superuser) filter (where v.version = e.default_version), true),
+       ",
+            $trusted,
+            "
+from pg_catalog.pg_available_extensions() e(name, default_version, comment)
+join pg_catalog.pg_available_extension_versions() v on v.name = e.name
+group by 1, 2 order by 1"
+        )
+    };
+}
+
+async fn available_extensions(client: &Client) -> Result<Vec<AvailableExtension>, PgError> {
+    let query = if client.version().limits_wal_of_slots() {
+        extensions!("coalesce(pg_catalog.bool_or(v.trusted) filter (where v.version = e.default_version), false)")
+    } else {
+        extensions!("false")
+    };
+    let rows = client.query("list available extensions", query, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(AvailableExtension {
+                name: client.get(row, 0)?,
+                default_version: client.get(row, 1)?,
+                versions: client.get(row, 2)?,
+                superuser: client.get(row, 3)?,
+                trusted: client.get(row, 4)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! Dropping what replicates, in the order in which nothing is left hanging: subscription, slot, publication.
+//!
+//! Every object is found by its name, which `sql::names` makes from the database's: no record of a run is needed.
+
+use super::{Context, journal, replication};
+use crate::conninfo::ConnInfo;
+use crate::pg::{PgError, Server};
+use crate::sql::Sql;
+use crate::sql::names::ReplicationNames;
+
+/// What a clean-up of one database found.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// What was dropped, such as `slot "x" on the source`.
+    pub dropped: Vec<String>,
+    /// What could not be dropped, with the reason and the SQL to do it by hand.
+    pub left: Vec<String>,
+}
+
+/// Drops subscription, slot and publication of a database, going on past errors. A side that does not have the database, or
+/// cannot be reached, only says so when something of ours may be there.
+pub(super) async fn drop_replication(
+    source: &Server,
+    target: &Server,
+    database: &str,
+    names: &ReplicationNames,
+) -> Swept {
+    let mut swept = Swept::default();
+    let mut subscription = None;
+    match target.connect(database).await {
+        Ok(client) => {
+            subscription = replication::subscription_oid(&client, names).await.ok().flatten();
+            swept.record(
+                replication::drop_subscription(&client, names).await,
+                format!("subscription {} on the target", names.subscription),
+                format!("DROP SUBSCRIPTION {} in target database {database:?}", names.subscription),
+            );
+        }
+        Err(error) if is_missing_database(&error) => {}
+        Err(error) => swept.left.push(format!(
+            "subscription {} on the target: {}; if it exists: DROP SUBSCRIPTION {}",
+            names.subscription,
+            error.words(),
+            names.subscription
+        )),
+    }
+    match source.connect(database).await {
+        Ok(client) => {
+            swept.record(
+                replication::drop_slots(&client, names, subscription).await,
+                format!("slot {} on the source", names.slot),
+                format!("SELECT pg_drop_replication_slot('{}') on the source", names.slot.as_str()),
+            );
+            swept.record(
+                replication::drop_publication(&client, names).await,
+                format!("publication {} on the source", names.publication),
+                format!("DROP PUBLICATION {} in source database {database:?}", names.publication),
+            );
+        }
+        Err(error) if is_missing_database(&error) => {}
+        Err(error) => swept.left.push(format!(
+            "slot {} and publication {} on the source: {}; drop them: SELECT pg_drop_replication_slot('{}'); DROP PUBLICATION {}",
+            names.slot,
+            names.publication,
+            error.words(),
+            names.slot.as_str(),
+            names.publication
+        )),
+    }
+    swept
+}
+
+fn is_missing_database(error: &PgError) -> bool {
+    error.code() == Some(&tokio_postgres::error::SqlState::UNDEFINED_DATABASE)
+}
+
+impl Swept {
+    fn record(&mut self, outcome: Result<bool, PgError>, what: String, by_hand: String) {
+        match outcome {
+            Ok(true) => self.dropped.push(what),
+            Ok(false) => {}
+            Err(error) => self.left.push(format!("{what}: {}; by hand: {by_hand}", error.words())),
+        }
+    }
+}
+
+/// Undoes the replication objects of a database whose migration failed, and says what happened to them.
+pub(super) async fn undo(context: &Context, database: &str, names: &ReplicationNames) -> Vec<String> {
+    let swept = drop_replication(&context.source, &context.target, database, names).await;
+    for what in &swept.dropped {
+        tracing::info!(target: "PGMigrate", "{database}: dropped {what}");
+    }
+    for what in &swept.left {
+        tracing::error!(target: "PGMigrate", "{database}: left behind: {what}");
+    }
+    swept.left.into_iter().map(|what| format!("left behind: {what}")).collect()
+}
+
+/// The `cleanup` command: whatever runs of ours left for `database`, the journal included.
+pub async fn clean_up(source: &Server, target: &Server, database: &str, mangle: bool) -> Swept {
+    let names = ReplicationNames::new(database, mangle);
+    let mut swept = drop_replication(source, target, database, &names).await;
+    if let Ok(client) = target.connect(database).await {
+        let there = "select pg_catalog.to_regnamespace('_pg_migrate') is not null";
+        let outcome = async {
+            let row = client.one("look for a journal", there, &[]).await?;
+            let there: bool = client.get(&row, 0)?;
+            if there {
+                client.run("drop the journal", journal::drop_statement()).await?;
+            }
+            Ok(there)
+        };
+        let by_hand: Sql = journal::drop_statement();
+        swept.record(outcome.await, "journal on the target".to_owned(), by_hand.to_string());
+    }
+    swept
+}
+
+/// How the source is reached by the target when the user did not say: as we reach it.
+pub fn source_for_target(settings: &crate::settings::Settings) -> &ConnInfo {
+    settings.source_for_target.as_ref().unwrap_or(&settings.source)
+}

@@ -1,0 +1,99 @@
+//! Rows from a snapshot of the source into the target, by one pool of workers for all databases.
+//!
+//! A worker holds one session on each side. It takes the largest table that waits anywhere, but stays in its database while that
+//! has tables of at least half that size: a change of database costs two connections. The rows of a table and its line in
+//! the journal are committed together.
+
+mod queue;
+mod relay;
+mod table;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use self::queue::{Item, Queue};
+use self::table::Sessions;
+use super::Context;
+use crate::error::Error;
+use crate::events::Event;
+use crate::plan::TablePlan;
+
+pub(super) use table::{Load, load};
+
+/// The workers and the tables that wait for them.
+pub(super) struct Pool {
+    queue: Arc<Queue>,
+    workers: JoinSet<()>,
+}
+
+impl Pool {
+    /// Starts `jobs` workers.
+    pub(super) fn start(context: &Arc<Context>, jobs: usize) -> Self {
+        let queue = Arc::new(Queue::default());
+        let mut workers = JoinSet::new();
+        for _ in 0..jobs {
+            workers.spawn(work(Arc::clone(context), Arc::clone(&queue)));
+        }
+        Self { queue, workers }
+    }
+
+    /// Copies `tables` of `database` as `snapshot` shows them. Dropping the future takes back what no worker has begun.
+    pub(super) async fn copy(
+        &self,
+        database: &str,
+        snapshot: &str,
+        load: Load,
+        tables: Vec<TablePlan>,
+    ) -> Result<(), Error> {
+        self.queue.submit(database, snapshot, load, tables).await
+    }
+
+    /// Waits for the workers to end, once nobody submits any more.
+    pub(super) async fn stop(mut self) {
+        self.queue.close();
+        while self.workers.join_next().await.is_some() {}
+    }
+}
+
+async fn work(context: Arc<Context>, queue: Arc<Queue>) {
+    let mut sessions: Option<Sessions> = None;
+    loop {
+        let here = sessions.as_ref().map(Sessions::database);
+        let item = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => return,
+            item = queue.take(here) => item,
+        };
+        let Some(item) = item else { return };
+        let outcome = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(super::cancelled()),
+            outcome = copy_one(&context, &mut sessions, &item) => outcome,
+        };
+        if outcome.is_err() {
+            // Whatever state they are in: ended sessions roll back.
+            sessions = None;
+        }
+        queue.done(&item, outcome);
+    }
+}
+
+async fn copy_one(context: &Context, sessions: &mut Option<Sessions>, item: &Item) -> Result<(), Error> {
+    if sessions.as_ref().is_none_or(|sessions| !sessions.fit(&item.database, &item.snapshot)) {
+        *sessions = None;
+        *sessions = Some(Sessions::open(context, &item.database, &item.snapshot).await?);
+    }
+    let Some(sessions) = sessions else { return Ok(()) };
+    let started = Instant::now();
+    let copied = sessions.copy(context, &item.table, item.load).await?;
+    context.events.send(Event::TableCopied {
+        database: item.database.clone(),
+        table: item.table.name.to_string(),
+        rows: copied.rows,
+        bytes: copied.bytes,
+        elapsed: started.elapsed(),
+    });
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! Tables that wait for a worker.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::table::Load;
+use crate::error::Error;
+use crate::plan::TablePlan;
+
+/// One table to copy.
+pub(super) struct Item {
+    pub(super) database: String,
+    pub(super) snapshot: String,
+    pub(super) load: Load,
+    pub(super) table: TablePlan,
+}
+
+/// Tables of all databases that are ready to be copied.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    batches: BTreeMap<String, Batch>,
+    closed: bool,
+}
+
+/// One database's tables.
+struct Batch {
+    snapshot: String,
+    load: Load,
+    /// Smallest first: the next one is taken from the end.
+    waiting: Vec<TablePlan>,
+    in_work: usize,
+    result: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the state as valid as every other point between two changes.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a database's tables and waits until they are copied or one has failed.
+    pub(super) async fn submit(
+        &self,
+        database: &str,
+        snapshot: &str,
+        load: Load,
+        mut tables: Vec<TablePlan>,
+    ) -> Result<(), Error> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        tables.sort_by_key(|table| table.bytes);
+        let (sender, receiver) = oneshot::channel();
+        let batch =
+            Batch { snapshot: snapshot.to_owned(), load, waiting: tables, in_work: 0, result: Some(sender) };
+        self.state().batches.insert(database.to_owned(), batch);
+        self.changed.notify_waiters();
+        let withdraw = Withdraw { queue: self, database };
+        let outcome = receiver.await;
+        drop(withdraw);
+        outcome.unwrap_or_else(|_| Err(crate::migrate::cancelled()))
+    }
+
+    /// The next table for a worker whose sessions are in `here`; `None` when no more will come.
+    pub(super) async fn take(&self, here: Option<&str>) -> Option<Item> {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.state();
+                if let Some(item) = state.take(here) {
+                    return Some(item);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Records how a table went. The first failure takes the database's other tables out of the queue.
+    pub(super) fn done(&self, item: &Item, outcome: Result<(), Error>) {
+        let mut state = self.state();
+        let Some(batch) = state.batches.get_mut(&item.database) else { return };
+        batch.in_work -= 1;
+        let failed = outcome.is_err();
+        if failed {
+            batch.waiting.clear();
+        }
+        if (failed || batch.waiting.is_empty() && batch.in_work == 0)
+            && let Some(result) = batch.result.take()
+        {
+            // Nobody waits any more when the database was cancelled.
+            drop(result.send(outcome));
+        }
+    }
+
+    /// No more tables will come.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_waiters();
+    }
+}
+
+impl State {
+    fn take(&mut self, here: Option<&str>) -> Option<Item> {
+        let next = |batch: &Batch| batch.waiting.last().map(|table| table.bytes);
+        let (largest, bytes) = self
+            .batches
+            .iter()
+            .filter_map(|(database, batch)| Some((database.clone(), next(batch)?)))
+            .max_by_key(|(_, bytes)| *bytes)?;
+        let stay = here.filter(|here| {
+            self.batches.get(*here).and_then(next).is_some_and(|own| own.saturating_mul(2) >= bytes)
+        });
+        let database = stay.map_or(largest, str::to_owned);
+        let batch = self.batches.get_mut(&database)?;
+        let table = batch.waiting.pop()?;
+        batch.in_work += 1;
+        Some(Item { database, snapshot: batch.snapshot.clone(), load: batch.load, table })
+    }
+}
+
+/// Takes a database out of the queue when nobody waits for it any more.
+struct Withdraw<'a> {
+    queue: &'a Queue,
+    database: &'a str,
+}
+
+impl Drop for Withdraw<'_> {
+    fn drop(&mut self) {
+        self.queue.state().batches.remove(self.database);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::QualifiedName;
+
+    fn table(name: &str, bytes: u64) -> TablePlan {
+        TablePlan {
+            name: QualifiedName::new("public", name),
+            columns: Vec::new(),
+            condition: None,
+            binary: false,
+            bytes,
+        }
+    }
+
+    fn queue(batches: &[(&str, &[u64])]) -> State {
+        let mut state = State::default();
+        for (database, sizes) in batches {
+            let mut waiting: Vec<_> = sizes.iter().map(|&bytes| table("t", bytes)).collect();
+            waiting.sort_by_key(|table| table.bytes);
+            state.batches.insert(
+                (*database).to_owned(),
+                Batch { snapshot: "s".to_owned(), load: Load::Fresh, waiting, in_work: 0, result: None },
+            );
+        }
+        state
+    }
+
+    #[test]
+    fn the_largest_table_of_all_databases_goes_first() {
+        let mut state = queue(&[("a", &[10, 500]), ("b", &[900])]);
+        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(900));
+        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(500));
+        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(10));
+        assert!(state.take(None).is_none());
+    }
+
+    #[test]
+    fn a_worker_stays_in_its_database_among_tables_of_like_size() {
+        let mut state = queue(&[("a", &[60]), ("b", &[100])]);
+        assert_eq!(state.take(Some("a")).map(|item| item.database), Some("a".to_owned()));
+        let mut state = queue(&[("a", &[40]), ("b", &[100])]);
+        assert_eq!(state.take(Some("a")).map(|item| item.database), Some("b".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_failure_ends_the_wait_and_withdraws_the_rest() {
+        let queue = Queue::default();
+        let wait = queue.submit("a", "s", Load::Fresh, vec![table("t", 1), table("u", 2)]);
+        let fail = async {
+            let item = queue.take(None).await.unwrap();
+            queue.done(&item, Err(Error::new(crate::error::Kind::Failed, "no")));
+            queue.close();
+            assert!(queue.take(None).await.is_none());
+        };
+        let (outcome, ()) = tokio::join!(wait, fail);
+        assert_eq!(outcome.unwrap_err().message, "no");
+    }
+}

@@ -1,0 +1,169 @@
+//! One table's rows: read, sent, committed with their line in the journal.
+
+use super::super::{Context, journal};
+use super::relay::{Broken, Copied, relay};
+use crate::error::Error;
+use crate::events::Event;
+use crate::pg::{Client, PgError};
+use crate::plan::TablePlan;
+use crate::sql;
+use crate::sql::{Literal, Sql};
+
+/// What is at the target before the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::migrate) enum Load {
+    /// A table that this run made: no triggers, no indexes, nothing of anybody else's.
+    Fresh,
+    /// A table that was there: its triggers must not fire, its rows stay.
+    Add,
+    /// A table whose rows are replaced by the source's.
+    Replace,
+}
+
+/// A worker's two sessions.
+pub(super) struct Sessions {
+    source: Client,
+    target: Client,
+    snapshot: String,
+}
+
+impl Sessions {
+    pub(super) async fn open(context: &Context, database: &str, snapshot: &str) -> Result<Self, Error> {
+        let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
+        let begin = sql!(
+            "begin isolation level repeatable read read only; set transaction snapshot {}",
+            Literal::new(snapshot)
+        );
+        source.run("use the snapshot", begin).await?;
+        target.run("prepare to load", "set synchronous_commit = off").await?;
+        same_encoding(&source, &target).await?;
+        Ok(Self { source, target, snapshot: snapshot.to_owned() })
+    }
+
+    pub(super) fn database(&self) -> &str {
+        self.source.database()
+    }
+
+    pub(super) fn fit(&self, database: &str, snapshot: &str) -> bool {
+        self.database() == database && self.snapshot == snapshot
+    }
+
+    pub(super) async fn copy(&self, context: &Context, table: &TablePlan, how: Load) -> Result<Copied, Error> {
+        load(context, &self.source, &self.target, table, how).await
+    }
+}
+
+/// Makes both ends speak the databases' encoding when it is one: no conversion, and SQL_ASCII bytes pass as they are.
+async fn same_encoding(source: &Client, target: &Client) -> Result<(), PgError> {
+    let ask = "select pg_catalog.current_setting('server_encoding')";
+    let (one, other) =
+        tokio::try_join!(source.one("read the encoding", ask, &[]), target.one("read the encoding", ask, &[]))?;
+    let (one, other): (String, String) = (source.get(&one, 0)?, target.get(&other, 0)?);
+    if one == other && one != "UTF8" {
+        let set = sql!("set client_encoding = {}", Literal::new(one));
+        tokio::try_join!(source.run("set the encoding", set.clone()), target.run("set the encoding", set))?;
+    }
+    Ok(())
+}
+
+/// Copies a table in one transaction of the target, its line in the journal included.
+pub(in crate::migrate) async fn load(
+    context: &Context,
+    source: &Client,
+    target: &Client,
+    table: &TablePlan,
+    how: Load,
+) -> Result<Copied, Error> {
+    let doing = format!("copy table {}", table.name);
+    target.run(&*doing, "begin").await?;
+    let guard = match how {
+        Load::Fresh => {
+            // Makes FREEZE possible: the rows are born frozen and are not written once more by a later VACUUM.
+            target.run(&*doing, sql!("truncate only {}", table.name)).await?;
+            TriggerGuard::default()
+        }
+        Load::Add => TriggerGuard::raise(context, target, table).await?,
+        Load::Replace => {
+            let guard = TriggerGuard::raise(context, target, table).await?;
+            // DELETE, because TRUNCATE refuses a table that a foreign key references.
+            target.run(&*doing, sql!("delete from only {}", table.name)).await?;
+            guard
+        }
+    };
+    let format = if table.binary { "binary" } else { "text" };
+    let freeze = if how == Load::Fresh { ", freeze" } else { "" };
+    let columns = columns(table);
+    let read = match &table.condition {
+        None => sql!("copy {} {} to stdout (format {})", table.name, columns, format),
+        Some(condition) => sql!(
+            "copy (select {} from only {} {}) to stdout (format {})",
+            if table.columns.is_empty() { Sql::from("") } else { Sql::join(&table.columns, ", ") },
+            table.name,
+            Sql::from_catalog(condition),
+            format
+        ),
+    };
+    let write = sql!("copy {} {} from stdin (format {}{})", table.name, columns, format, freeze);
+    let (from, into) = tokio::try_join!(source.copy_out(&*doing, read), target.copy_in(&*doing, write))?;
+    let events = &context.events;
+    let progress = |bytes| {
+        events.send(Event::CopyProgress { database: source.database().to_owned(), bytes });
+    };
+    let copied = relay(from, into, progress).await.map_err(|broken| match broken {
+        Broken::Source(error) => source.error(&*doing, error),
+        Broken::Target(error) => target.error(&*doing, error),
+    })?;
+    guard.lower(target).await?;
+    journal::record_copy(target, &table.name, copied.rows, copied.bytes).await?;
+    target.run(&*doing, "commit").await?;
+    Ok(copied)
+}
+
+/// A table without columns has no list: `()` is a syntax error, and no list means none.
+fn columns(table: &TablePlan) -> Sql {
+    if table.columns.is_empty() { Sql::from("") } else { sql!("({})", Sql::join(&table.columns, ", ")) }
+}
+
+/// Keeps the triggers and foreign keys of a table quiet inside one transaction.
+#[derive(Default)]
+struct TriggerGuard {
+    restore: Vec<Sql>,
+}
+
+const TRIGGERS: &str = "
+select tgname::text, tgenabled::text from pg_catalog.pg_trigger
+where tgrelid = $1::text::pg_catalog.regclass and not tgisinternal and tgenabled <> 'D'";
+
+impl TriggerGuard {
+    /// `session_replication_role` silences all but ENABLE ALWAYS and REPLICA triggers, which therefore, and where the role
+    /// may not be set, are disabled by name; the transaction's end restores them for everybody else.
+    async fn raise(context: &Context, target: &Client, table: &TablePlan) -> Result<Self, PgError> {
+        let doing = format!("keep triggers of {} quiet", table.name);
+        if context.replica_role {
+            target.run(&*doing, "set local session_replication_role = replica").await?;
+        }
+        let name = crate::sql::render(&table.name);
+        let triggers = target.query(&*doing, TRIGGERS, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
+        let mut restore = Vec::new();
+        for row in &triggers {
+            let trigger = crate::sql::Ident::new(target.get::<String>(row, 0)?);
+            let state: String = target.get(row, 1)?;
+            let enable = match state.as_str() {
+                "A" => "enable always",
+                "R" => "enable replica",
+                _ if context.replica_role => continue,
+                _ => "enable",
+            };
+            target.run(&*doing, sql!("alter table {} disable trigger {}", table.name, trigger)).await?;
+            restore.push(sql!("alter table {} {} trigger {}", table.name, enable, trigger));
+        }
+        Ok(Self { restore })
+    }
+
+    async fn lower(self, target: &Client) -> Result<(), PgError> {
+        for statement in self.restore {
+            target.run("restore a trigger", statement).await?;
+        }
+        Ok(())
+    }
+}

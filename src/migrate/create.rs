@@ -1,0 +1,154 @@
+//! The target database.
+
+use super::{Context, journal};
+use crate::error::Error;
+use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, ServerVersion};
+use crate::pg::Client;
+use crate::plan::{Creation, DatabasePlan, Migration};
+use crate::sql;
+use crate::sql::{Ident, Literal, Sql};
+
+/// Makes the target database ready and begins its journal.
+pub(super) async fn database(context: &Context, database: &DatabasePlan, migration: &Migration) -> Result<(), Error> {
+    let name = Ident::new(&database.name);
+    let (origin, empty_first) = match &migration.creation {
+        Creation::Create { entry, owner } => {
+            create(context, &name, entry, owner.as_deref()).await?;
+            (JournalOrigin::Created, &[][..])
+        }
+        Creation::Recreate { entry, owner } => {
+            let server = context.target.connect(context.target.maintenance_database()).await?;
+            tracing::info!(target: "PGTarget", "{name}: dropping what an earlier, unfinished run created");
+            server.run(format!("drop database {name}"), sql!("drop database if exists {}", name)).await?;
+            create(context, &name, entry, owner.as_deref()).await?;
+            (JournalOrigin::Created, &[][..])
+        }
+        Creation::UseEmpty { clean } => {
+            if *clean {
+                let client = context.target.connect(&database.name).await?;
+                drop_everything(&client).await?;
+            }
+            (JournalOrigin::Empty, &[][..])
+        }
+        Creation::UseFilled { empty_first } => (JournalOrigin::Filled, empty_first.as_slice()),
+    };
+    let client = context.target.connect(&database.name).await?;
+    if !empty_first.is_empty() {
+        // In one statement, so that foreign keys among them do not matter.
+        let tables = Sql::join(empty_first.iter().map(|table| sql!("only {}", table)), ", ");
+        client.run("empty what an earlier run copied", sql!("truncate {}", tables)).await?;
+    }
+    Ok(journal::begin(&client, &context.migration, origin).await?)
+}
+
+async fn create(context: &Context, name: &Ident, entry: &DatabaseEntry, owner: Option<&str>) -> Result<(), Error> {
+    let server = context.target.connect(context.target.maintenance_database()).await?;
+    let statement = create_statement(name, entry, owner, server.version());
+    Ok(server.run(format!("create database {name}"), statement).await?)
+}
+
+/// From `template0`: only it takes another locale and encoding than its own.
+fn create_statement(name: &Ident, entry: &DatabaseEntry, owner: Option<&str>, version: ServerVersion) -> Sql {
+    let mut statement = sql!(
+        "create database {} template template0 encoding {} lc_collate {} lc_ctype {}",
+        name,
+        Literal::new(&entry.encoding),
+        Literal::new(&entry.collate),
+        Literal::new(&entry.ctype)
+    );
+    let provider = match entry.provider {
+        LocaleProvider::Libc => "libc",
+        LocaleProvider::Icu => "icu",
+        LocaleProvider::Builtin => "builtin",
+    };
+    if version.has_locale_providers() {
+        statement = sql!("{} locale_provider {}", statement, provider);
+    }
+    if let Some(locale) = &entry.locale {
+        match entry.provider {
+            LocaleProvider::Icu => statement = sql!("{} icu_locale {}", statement, Literal::new(locale)),
+            LocaleProvider::Builtin => statement = sql!("{} builtin_locale {}", statement, Literal::new(locale)),
+            LocaleProvider::Libc => {}
+        }
+    }
+    if let Some(rules) = &entry.icu_rules {
+        statement = sql!("{} icu_rules {}", statement, Literal::new(rules));
+    }
+    match owner {
+        Some(owner) => sql!("{} owner {}", statement, Ident::new(owner)),
+        None => statement,
+    }
+}
+
+/// What an earlier run restored, as DROP takes it: schemas, and what is in `public`, which stays with its owner and
+/// privileges. Members of extensions go with nothing but their extension, which stays too.
+const RESTORED: &str = "
+with object(classid, oid) as (
+    select 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid from pg_catalog.pg_namespace
+    where nspname not in ('information_schema', 'public') and nspname !~ '^pg_'
+    union all
+    select 'pg_catalog.pg_class'::pg_catalog.regclass, oid from pg_catalog.pg_class
+    where relnamespace = 'public'::pg_catalog.regnamespace and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+    union all
+    select 'pg_catalog.pg_proc'::pg_catalog.regclass, oid from pg_catalog.pg_proc
+    where pronamespace = 'public'::pg_catalog.regnamespace
+    union all
+    select 'pg_catalog.pg_type'::pg_catalog.regclass, oid from pg_catalog.pg_type
+    where typnamespace = 'public'::pg_catalog.regnamespace and typtype in ('d', 'e', 'r')
+)
+select case i.type when 'composite type' then 'type' else i.type end, i.identity
+from object o, pg_catalog.pg_identify_object(o.classid, o.oid, 0) i
+where not exists (select from pg_catalog.pg_depend d
+                  where d.classid = o.classid and d.objid = o.oid and d.deptype = 'e')";
+
+/// Drops what an earlier run restored into a database that was empty. One statement each: together they could need more
+/// locks than one transaction may hold.
+async fn drop_everything(client: &Client) -> Result<(), Error> {
+    tracing::info!(target: "PGTarget", "{}: dropping what an earlier, unfinished run restored", client.database());
+    for row in client.query("list what an earlier run restored", RESTORED, &[]).await? {
+        let (kind, identity): (String, String) = (client.get(&row, 0)?, client.get(&row, 1)?);
+        let (kind, identity) = (Sql::from_catalog(kind), Sql::from_catalog(identity));
+        client.run("drop what an earlier run restored", sql!("drop {} if exists {} cascade", kind, identity)).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(provider: LocaleProvider, locale: Option<&str>) -> DatabaseEntry {
+        DatabaseEntry {
+            name: "My App".to_owned(),
+            owner: "app".to_owned(),
+            encoding: "UTF8".to_owned(),
+            provider,
+            collate: "en_US.UTF-8".to_owned(),
+            ctype: "C".to_owned(),
+            locale: locale.map(str::to_owned),
+            icu_rules: None,
+            connectable: true,
+            template: false,
+            bytes: 0,
+        }
+    }
+
+    #[test]
+    fn the_locale_of_the_source_is_kept() {
+        let name = Ident::new("My App");
+        let statement =
+            create_statement(&name, &entry(LocaleProvider::Icu, Some("de-AT")), Some("app"), ServerVersion(160_003));
+        assert_eq!(
+            statement.text(),
+            "create database \"My App\" template template0 encoding 'UTF8' lc_collate 'en_US.UTF-8' lc_ctype 'C' \
+             locale_provider icu icu_locale 'de-AT' owner \"app\""
+        );
+    }
+
+    #[test]
+    fn old_servers_know_no_provider() {
+        let statement =
+            create_statement(&Ident::new("d"), &entry(LocaleProvider::Libc, None), None, ServerVersion(130_020));
+        assert!(!statement.text().contains("provider"), "{statement}");
+    }
+}

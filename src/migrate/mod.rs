@@ -1,0 +1,106 @@
+//! Carries out a plan. Chooses nothing: a step that meets a surprise reports it.
+//!
+//! Roles first; then every database in a task of its own, all of them sharing one pool of copy workers
+//! ([`copy::Pool`]). A database that fails undoes its replication objects and leaves the others alone.
+
+mod analyze;
+mod cleanup;
+mod copy;
+mod create;
+mod database;
+mod finish;
+mod journal;
+mod large_objects;
+mod replication;
+mod roles;
+mod schema;
+mod sequences;
+mod snapshot;
+mod wait;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio_util::sync::CancellationToken;
+
+pub use cleanup::{Swept, clean_up};
+
+use crate::conninfo::ConnInfo;
+use crate::error::{Error, Kind};
+use crate::events::Events;
+use crate::pg::Server;
+use crate::plan::Plan;
+use crate::tools::{ChildConnection, ClientTools};
+
+/// Databases in work at the same time, whatever the number of copy workers: schema restores and index builds of several
+/// databases overlap, and their snapshots are not all held from the beginning.
+const DATABASES_AT_ONCE: usize = 4;
+
+/// What every step may use.
+#[derive(Debug)]
+pub struct Context {
+    /// The source server.
+    pub source: Server,
+    /// The target server.
+    pub target: Server,
+    /// How the target reaches the source.
+    pub source_for_target: ConnInfo,
+    /// pg_dump and pg_restore.
+    pub tools: ClientTools,
+    /// How pg_dump reaches the source, database apart.
+    pub dump_from: ChildConnection,
+    /// How pg_restore reaches the target, database apart.
+    pub restore_to: ChildConnection,
+    /// Where archives are kept while they are needed: a directory of ours that vanishes with the run.
+    pub directory: PathBuf,
+    /// Identifies the run.
+    pub migration: String,
+    /// What the wait is for.
+    pub wait: WaitFor,
+    /// pg_restore's `--verbose`, shown.
+    pub verbose: bool,
+    /// Whether the target user is a superuser.
+    pub target_superuser: bool,
+    /// Whether triggers and foreign keys can be switched off with `session_replication_role`.
+    pub replica_role: bool,
+    /// Where results go.
+    pub events: Events,
+    /// Cancelled by a signal.
+    pub cancel: CancellationToken,
+}
+
+/// What the run waits for once replication runs, and what then happens.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitFor {
+    /// At most this many bytes behind; `None`: no wait.
+    pub lag: Option<u64>,
+    /// How long the wait may take.
+    pub limit: Duration,
+    /// Finish and stop replication afterwards.
+    pub stop: bool,
+}
+
+impl Context {
+    /// `Err` once a signal has come: for steps between which nothing waits.
+    fn check(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() { Err(cancelled()) } else { Ok(()) }
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(Kind::Interrupted, "cancelled")
+}
+
+/// Carries out `plan`. Every result, good or bad, is an event; nothing is returned.
+pub async fn migrate(context: Arc<Context>, plan: Plan) {
+    roles::create(&context, &plan).await;
+    let pool = copy::Pool::start(&context, plan.jobs);
+    let width = DATABASES_AT_ONCE.max(plan.jobs);
+    stream::iter(&plan.databases)
+        .for_each_concurrent(width, |database| database::run(&context, &pool, &plan, database))
+        .await;
+    pool.stop().await;
+}

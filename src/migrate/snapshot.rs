@@ -1,0 +1,100 @@
+//! A snapshot of a source database that other sessions, and pg_dump, can use while the holder lives.
+
+use std::time::{Duration, Instant};
+
+use super::Context;
+use crate::error::{Error, Kind};
+use crate::pg::Client;
+use crate::sql;
+use crate::sql::Ident;
+
+/// How often the wait for a slot says what it waits for.
+const REMIND: Duration = Duration::from_secs(10);
+
+/// How long the creation of a slot may wait for transactions that were there before it.
+const SLOT_LIMIT: Duration = Duration::from_secs(1800);
+
+/// A transaction that keeps the snapshot alive. Dropping it ends the snapshot.
+pub(super) struct Snapshot {
+    holder: Client,
+    name: String,
+}
+
+impl Snapshot {
+    /// A snapshot of what is committed now.
+    pub(super) async fn take(context: &Context, database: &str) -> Result<Self, Error> {
+        let holder = context.source.connect(database).await?;
+        holder.run("begin the snapshot", "begin isolation level repeatable read read only").await?;
+        Self::export(holder).await
+    }
+
+    /// A new logical slot, and a snapshot of exactly the point from which it streams. The transaction must be open before the
+    /// slot is made (USE_SNAPSHOT); the snapshot then is its own, and the session stays usable.
+    pub(super) async fn with_slot(context: &Context, database: &str, slot: &Ident) -> Result<Self, Error> {
+        let holder = context.source.connect_replication(database).await?;
+        holder.run("begin the snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let create =
+            holder.simple("create the slot", sql!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput USE_SNAPSHOT", slot));
+        let mut create = std::pin::pin!(create);
+        let begun = Instant::now();
+        loop {
+            tokio::select! {
+                created = &mut create => {
+                    created?;
+                    break;
+                }
+                () = tokio::time::sleep(REMIND) => {
+                    let waits_for = blockers(context).await?;
+                    if begun.elapsed() > SLOT_LIMIT {
+                        holder.cancel().await;
+                        let message = format!(
+                            "create slot {slot}: not possible within {} s, because of transactions that began before it: {waits_for}",
+                            SLOT_LIMIT.as_secs()
+                        );
+                        return Err(Error::new(Kind::Timeout, message)
+                            .hint("end these transactions on the source and run again"));
+                    }
+                    tracing::warn!(
+                        target: "PGSource",
+                        "{database}: creating slot {slot} waits for transactions that began before it: {waits_for}"
+                    );
+                }
+            }
+        }
+        Self::export(holder).await
+    }
+
+    async fn export(holder: Client) -> Result<Self, Error> {
+        let rows = holder.simple("export the snapshot", "select pg_catalog.pg_export_snapshot()").await?;
+        match rows.into_iter().flatten().flatten().next() {
+            Some(name) => Ok(Self { holder, name }),
+            None => Err(Error::new(Kind::Failed, "the source exported a snapshot without a name")),
+        }
+    }
+
+    /// What SET TRANSACTION SNAPSHOT and `pg_dump --snapshot` take.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Ends the snapshot, and with it the VACUUM horizon that it held back on the source.
+    pub(super) async fn release(self) -> Result<(), Error> {
+        Ok(self.holder.run("end the snapshot", "commit").await?)
+    }
+}
+
+const BLOCKERS: &str = "
+select coalesce(pg_catalog.string_agg(who, ', '), 'none that we may see') from (
+    select pg_catalog.format('pid %s (%s@%s, %s s)', pid, usename, datname,
+                             extract(epoch from pg_catalog.clock_timestamp() - xact_start)::int) as who
+    from pg_catalog.pg_stat_activity
+    where backend_xid is not null and pid <> pg_catalog.pg_backend_pid()
+    union all
+    select pg_catalog.format('prepared transaction %L', gid) from pg_catalog.pg_prepared_xacts
+) blocker";
+
+async fn blockers(context: &Context) -> Result<String, Error> {
+    let client = context.source.connect(context.source.maintenance_database()).await?;
+    let row = client.one("list open transactions", BLOCKERS, &[]).await?;
+    Ok(client.get(&row, 0)?)
+}
