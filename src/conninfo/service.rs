@@ -23,14 +23,12 @@ pub(super) fn complete(
 
     let mut searched = Vec::new();
     for path in personal.into_iter().chain([system]) {
-        match files.service_file(&path) {
-            Some(text) => {
-                if complete_from(values, service, &path, text.expose())? {
-                    return Ok(());
-                }
+        if let Some(text) = files.service_file(&path) {
+            if complete_from(values, service, &path, text.expose())? {
+                return Ok(());
             }
-            None if named.as_ref() == Some(&path) => return Err(ParseError::ServiceFileMissing(path)),
-            None => {}
+        } else if named.as_ref() == Some(&path) {
+            return Err(ParseError::ServiceFileMissing(path));
         }
         searched.push(path.display().to_string());
     }
