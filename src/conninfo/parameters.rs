@@ -280,11 +280,7 @@ fn positive(values: &Values, key: Key) -> Result<Option<u32>, ParseError> {
     Ok(u32::try_from(number).ok().filter(|number| *number > 0))
 }
 
-/// libpq reads this one flag differently from all other numbers: an empty text is 0.
 fn keepalives_enabled(values: &Values) -> Result<bool, ParseError> {
-    match values.text(Key::Keepalives) {
-        None => Ok(true),
-        Some("") => Ok(false),
-        Some(text) => integer(text).map(|number| number != 0).ok_or_else(|| values.invalid(Key::Keepalives, "0 or 1")),
-    }
+    let Some(text) = values.text(Key::Keepalives) else { return Ok(true) };
+    integer(text).map(|number| number != 0).ok_or_else(|| values.invalid(Key::Keepalives, "0 or 1"))
 }

@@ -147,6 +147,7 @@ mod checks {
             ("postgres://h:x/d", "invalid value for port"),
             ("connect_timeout=abc", "invalid value \"abc\" for connect_timeout; expected a whole number"),
             ("connect_timeout=''", "invalid value \"\" for connect_timeout"),
+            ("keepalives=''", "invalid value \"\" for keepalives"),
             ("keepalives=on", "invalid value \"on\" for keepalives; expected 0 or 1"),
             ("keepalives_idle=1s", "keepalives_idle"),
             ("tcp_user_timeout=99999999999", "tcp_user_timeout"),
