@@ -1,1 +1,3 @@
 //! Black-box tests: the binary against real servers.
+
+mod conninfo;
