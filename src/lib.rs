@@ -4,6 +4,8 @@ pub mod conninfo;
 pub mod error;
 pub mod events;
 pub mod facts;
+pub mod inspect;
+pub mod pg;
 pub mod plan;
 pub mod settings;
 pub mod sql;

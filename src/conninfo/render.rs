@@ -34,10 +34,10 @@ impl ConnInfo {
     /// and because inside it a database name that looks like a connection string is still a name. What came from a
     /// variable stays in one ([`ConnInfo::child_environment`]): each libpq ignores variables it is too old for, while an
     /// unknown key in the argument is an error. So `pg_dump` 12 refuses a `require_auth` that the user wrote down, rather
-    /// than connecting without it.
+    /// than connecting without it. `options` always goes by its variable, where more can be added to them.
     pub fn child_conninfo(&self) -> String {
         let mut out = self.place();
-        for (key, value) in self.values.iter() {
+        for (key, value) in self.values.iter().filter(|(key, _)| *key != Key::Options) {
             if matches!(key.keyword().reach, Reach::Anywhere | Reach::ThisMachine) && value.origin == Origin::Written {
                 push_pair(&mut out, key.name(), &value.text);
             }
@@ -54,7 +54,10 @@ impl ConnInfo {
     pub fn child_environment(&self) -> Vec<(&'static str, Option<String>)> {
         let parameters = KEYWORDS.iter().filter_map(|keyword| {
             let passed_on = matches!(keyword.reach, Reach::Anywhere | Reach::ThisMachine);
-            let value = self.values.value(keyword.key).filter(|value| passed_on && value.origin == Origin::Variable);
+            let value = self
+                .values
+                .value(keyword.key)
+                .filter(|value| passed_on && (value.origin == Origin::Variable || keyword.key == Key::Options));
             Some((keyword.variable?, value.map(|value| value.text.clone())))
         });
         parameters.chain([("PGREQUIRESSL", None), ("PGSERVICEFILE", None)]).collect()

@@ -21,12 +21,8 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         relations::sequences(client),
         relations::materialized_views(client),
     )?;
-    let (event_triggers, publications, subscriptions, summary) = tokio::try_join!(
-        event_triggers(client),
-        publications(client, ours),
-        subscriptions(client),
-        summary(client),
-    )?;
+    let (event_triggers, publications, subscriptions, summary) =
+        tokio::try_join!(event_triggers(client), publications(client, ours), subscriptions(client), summary(client),)?;
     let (publication, journal) = match side {
         Side::Source => (try_publication(client).await?, None),
         Side::Target => (Probe::Untried, journal(client).await?),
@@ -73,7 +69,9 @@ where l.lanispl order by 1";
 async fn languages(client: &Client) -> Result<Vec<Language>, PgError> {
     let rows = client.query("list languages", LANGUAGES, &[]).await?;
     rows.iter()
-        .map(|row| Ok(Language { name: client.get(row, 0)?, trusted: client.get(row, 1)?, extension: client.get(row, 2)? }))
+        .map(|row| {
+            Ok(Language { name: client.get(row, 0)?, trusted: client.get(row, 1)?, extension: client.get(row, 2)? })
+        })
         .collect()
 }
 
@@ -124,7 +122,9 @@ order by 1";
 async fn subscriptions(client: &Client) -> Result<Vec<Subscription>, PgError> {
     let rows = client.query("list subscriptions", SUBSCRIPTIONS, &[]).await?;
     rows.iter()
-        .map(|row| Ok(Subscription { name: client.get(row, 0)?, enabled: client.get(row, 1)?, slot: client.get(row, 2)? }))
+        .map(|row| {
+            Ok(Subscription { name: client.get(row, 0)?, enabled: client.get(row, 1)?, slot: client.get(row, 2)? })
+        })
         .collect()
 }
 
@@ -183,7 +183,8 @@ async fn summary(client: &Client) -> Result<Summary, PgError> {
 /// which [`crate::facts::Table::owned`] tells.
 async fn try_publication(client: &Client) -> Result<Probe, PgError> {
     let probe = Ident::new(format!("{PREFIX}probe"));
-    let outcome = client.run("try to create a publication", sql!("begin; create publication {}; rollback", probe)).await;
+    let outcome =
+        client.run("try to create a publication", sql!("begin; create publication {}; rollback", probe)).await;
     super::probe::outcome_in_transaction(client, outcome).await
 }
 

@@ -250,8 +250,8 @@ pub(super) async fn look_for_rows(
     }
     let client = target.connect(database).await?;
     for some in asked.chunks_mut(TABLES_AT_ONCE) {
-        let questions = some.iter().map(|table| sql!("exists (select from only {})", table.name));
-        let question = sql!("select array[{}]", Sql::join(questions, ", "));
+        let questions = Sql::join(some.iter().map(|table| sql!("exists (select from only {})", table.name)), ", ");
+        let question = sql!("select array[{}]", questions);
         let row = client.one("look for rows", question, &[]).await?;
         let answers: Vec<bool> = client.get(&row, 0)?;
         for (table, answer) in some.iter_mut().zip(answers) {

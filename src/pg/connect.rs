@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use tokio::net::{TcpStream, UnixStream};
-use tokio_postgres::config::{SslMode, SslNegotiation as DriverNegotiation};
+use tokio_postgres::config::{ChannelBinding as DriverChannelBinding, SslMode, SslNegotiation as DriverNegotiation};
 use tokio_postgres::{Connection, NoTls};
 use tokio_util::either::Either;
 
@@ -14,7 +14,7 @@ use super::error::Cause;
 use super::startup::{Mode, Startup, StartupTls};
 use super::tls::{self, Encryption};
 use super::{Client, PgError, Server};
-use crate::conninfo::{Address, Host, SslNegotiation, TargetSessionAttrs};
+use crate::conninfo::{Address, ChannelBinding, Host, LoadBalanceHosts, SslNegotiation, TargetSessionAttrs};
 use crate::facts::ServerVersion;
 
 type Socket = Either<TcpStream, UnixStream>;
@@ -24,7 +24,7 @@ type Socket = Either<TcpStream, UnixStream>;
 pub(super) async fn connect(server: &Server, database: &str, mode: Mode) -> Result<Client, PgError> {
     let conninfo = server.conninfo();
     let mut hosts: Vec<&Host> = conninfo.hosts().iter().collect();
-    if conninfo.load_balance_hosts() {
+    if conninfo.load_balance_hosts() == LoadBalanceHosts::Random {
         hosts.shuffle(&mut rand::rng());
     }
     let wanted = conninfo.target_session_attrs();
@@ -77,7 +77,9 @@ async fn unfit(client: &Client, wanted: TargetSessionAttrs) -> Result<Option<&'s
         TargetSessionAttrs::Any | TargetSessionAttrs::PreferStandby => return Ok(None),
         TargetSessionAttrs::ReadWrite => ("show transaction_read_only", ("on", "session is read-only")),
         TargetSessionAttrs::ReadOnly => ("show transaction_read_only", ("off", "session is not read-only")),
-        TargetSessionAttrs::Primary => ("select pg_catalog.pg_is_in_recovery()", ("t", "server is in hot standby mode")),
+        TargetSessionAttrs::Primary => {
+            ("select pg_catalog.pg_is_in_recovery()", ("t", "server is in hot standby mode"))
+        }
         TargetSessionAttrs::Standby => {
             ("select pg_catalog.pg_is_in_recovery()", ("f", "server is not in hot standby mode"))
         }
@@ -128,7 +130,11 @@ async fn session(
     let conninfo = server.conninfo();
     let mut config = tokio_postgres::Config::new();
     config.user(conninfo.user()).dbname(database).application_name(server.application_name());
-    config.channel_binding(conninfo.channel_binding());
+    config.channel_binding(match conninfo.channel_binding() {
+        ChannelBinding::Disable => DriverChannelBinding::Disable,
+        ChannelBinding::Prefer => DriverChannelBinding::Prefer,
+        ChannelBinding::Require => DriverChannelBinding::Require,
+    });
     if let Some(password) = &host.password {
         config.password(password.expose());
     }
@@ -147,7 +153,7 @@ async fn session(
         }
         Encryption::Tls => {
             config.ssl_mode(SslMode::Require);
-            if conninfo.ssl_negotiation() == SslNegotiation::Direct {
+            if conninfo.sslnegotiation() == SslNegotiation::Direct {
                 config.ssl_negotiation(DriverNegotiation::Direct);
             }
             let tls = StartupTls { tls: tls::connector(conninfo, host).map_err(Cause::Unusable)?, mode };

@@ -54,7 +54,12 @@ pub enum Cause {
 }
 
 impl PgError {
-    pub(super) fn from_driver(side: Side, database: &str, doing: impl Into<String>, error: tokio_postgres::Error) -> Self {
+    pub(super) fn from_driver(
+        side: Side,
+        database: &str,
+        doing: impl Into<String>,
+        error: tokio_postgres::Error,
+    ) -> Self {
         let cause = match error.as_db_error() {
             Some(words) => Cause::Server(Box::new(words.clone())),
             None => Cause::Driver(error),

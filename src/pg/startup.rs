@@ -101,7 +101,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Startup<S> {
     }
 }
 
-impl<S: TlsStream> TlsStream for Startup<S> {
+impl<S: TlsStream + Unpin> TlsStream for Startup<S> {
     fn channel_binding(&self) -> ChannelBinding {
         self.inner.channel_binding()
     }

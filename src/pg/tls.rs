@@ -1,11 +1,12 @@
 //! libpq's `sslmode` in terms of native-tls.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use native_tls::{Certificate, Identity, Protocol};
 
-use crate::conninfo::{ConnInfo, Host, RootCert, SslMode, SslNegotiation};
+use crate::conninfo::{Address, ConnInfo, Host, RootCert, SslMode, SslNegotiation};
 
 /// One way to try a host: with TLS or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +54,17 @@ pub(super) fn connector(conninfo: &ConnInfo, host: &Host) -> Result<postgres_nat
     if let Some(identity) = identity(conninfo)? {
         builder.identity(identity);
     }
-    let name = host.tls_name();
-    builder.use_sni(conninfo.ssl_sni() && name.parse::<std::net::IpAddr>().is_err());
-    if conninfo.ssl_negotiation() == SslNegotiation::Direct {
+    let name = match &host.address {
+        Address::Tcp { name, addr: Some(addr) } if name.is_empty() => addr.to_string(),
+        Address::Tcp { name, .. } => name.clone(),
+        Address::Unix(directory) => directory.display().to_string(),
+    };
+    builder.use_sni(conninfo.ssl_sni() && name.parse::<IpAddr>().is_err());
+    if conninfo.sslnegotiation() == SslNegotiation::Direct {
         postgres_native_tls::set_postgresql_alpn(&mut builder);
     }
     let connector = builder.build().map_err(|error| format!("cannot set up TLS: {error}"))?;
-    Ok(postgres_native_tls::TlsConnector::new(connector, name))
+    Ok(postgres_native_tls::TlsConnector::new(connector, &name))
 }
 
 fn root_certificates(file: &Path) -> Result<Vec<Certificate>, String> {
@@ -71,17 +76,18 @@ fn root_certificates(file: &Path) -> Result<Vec<Certificate>, String> {
 
 /// The client certificate. As in libpq a default file that is absent means none, and one that was named must be there.
 fn identity(conninfo: &ConnInfo) -> Result<Option<Identity>, String> {
-    let Some(certificate) = conninfo.ssl_cert().filter(|file| file.explicit || file.path.exists()) else {
+    let named = conninfo.get("sslcert").is_some();
+    let Some(certificate) = conninfo.ssl_cert().filter(|path| named || path.exists()) else {
         return Ok(None);
     };
     let key = conninfo.ssl_key().ok_or("sslcert is given, but no sslkey")?;
-    let read = |what: &str, path: &Path| fs::read(path).map_err(|error| format!("{what} {path:?} cannot be read: {error}"));
-    let (certificate_pem, key_pem) = (read("sslcert", &certificate.path)?, read("sslkey", &key.path)?);
+    let read =
+        |what: &str, path: &Path| fs::read(path).map_err(|error| format!("{what} {path:?} cannot be read: {error}"));
+    let (certificate_pem, key_pem) = (read("sslcert", &certificate)?, read("sslkey", &key)?);
     Identity::from_pkcs8(&certificate_pem, &key_pem).map(Some).map_err(|error| {
         format!(
-            "sslcert {:?} with sslkey {:?}: {error}; the key must be an unencrypted PKCS #8 file: \
-             openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW_KEY",
-            certificate.path, key.path
+            "sslcert {certificate:?} with sslkey {key:?}: {error}; the key must be an unencrypted PKCS #8 file: \
+             openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW_KEY"
         )
     })
 }

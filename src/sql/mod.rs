@@ -23,10 +23,16 @@ pub struct Sql {
 }
 
 impl Sql {
-    /// Called by [`sql!`](crate::sql!), which has checked every argument.
+    /// Called by [`sql!`](crate::sql!), which has counted: `format` with its `{}` filled in order.
     #[doc(hidden)]
-    pub fn from_arguments(arguments: fmt::Arguments<'_>) -> Self {
-        Self { text: arguments.to_string(), sensitive: false }
+    pub fn from_parts(format: &'static str, parts: &[&dyn Fragment]) -> Self {
+        let mut texts = format.split("{}");
+        let mut text = texts.next().unwrap_or_default().to_owned();
+        for (part, after) in parts.iter().zip(texts) {
+            part.write(&mut text);
+            text.push_str(after);
+        }
+        Self { text, sensitive: parts.iter().any(|part| part.is_sensitive()) }
     }
 
     /// Marks a statement that carries a password: it is sent as it is and shown as `<redacted>`.
@@ -129,8 +135,21 @@ macro_rules! number_fragments {
 }
 number_fragments!(u16, u32, u64, usize, i16, i32, i64);
 
-/// The SQL form of a fragment, for the formatting inside [`sql!`](crate::sql!).
+/// Refuses, while [`sql!`](crate::sql!) is compiled, a literal with more or fewer `{}` than arguments.
 #[doc(hidden)]
+pub const fn assert_holes(format: &str, arguments: usize) {
+    let bytes = format.as_bytes();
+    let (mut at, mut holes) = (0, 0);
+    while at + 1 < bytes.len() {
+        if bytes[at] == b'{' && bytes[at + 1] == b'}' {
+            holes += 1;
+        }
+        at += 1;
+    }
+    assert!(holes == arguments, "as many {} as arguments, please");
+}
+
+/// The SQL form of a fragment alone.
 pub fn render(fragment: &dyn Fragment) -> String {
     let mut out = String::new();
     fragment.write(&mut out);
@@ -156,9 +175,8 @@ pub fn render(fragment: &dyn Fragment) -> String {
 #[macro_export]
 macro_rules! sql {
     ($format:literal $(, $argument:expr)* $(,)?) => {{
-        let sensitive = false $( || $crate::sql::Fragment::is_sensitive(&$argument) )*;
-        let built = $crate::sql::Sql::from_arguments(format_args!(concat!($format) $(, $crate::sql::render(&$argument))*));
-        if sensitive { built.sensitive() } else { built }
+        const { $crate::sql::assert_holes($format, 0 $( + { _ = stringify!($argument); 1 } )*) };
+        $crate::sql::Sql::from_parts($format, &[$( (&$argument) as &dyn $crate::sql::Fragment ),*])
     }};
 }
 
