@@ -146,7 +146,7 @@ pub const fn assert_holes(format: &str, arguments: usize) {
         }
         at += 1;
     }
-    assert!(holes == arguments, "as many {} as arguments, please");
+    assert!(holes == arguments, "sql! needs one argument for every pair of braces");
 }
 
 /// The SQL form of a fragment alone.

@@ -1,0 +1,266 @@
+//! Waiting for replication, and knowing when it is there.
+//!
+//! A slot's lag alone says nothing about rows: while the subscription still copies tables, the slot can be at the end of
+//! the WAL. So the goal is reached only when every table's copy has arrived *and* the slot has confirmed enough.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::types::Type;
+
+use super::Context;
+use crate::error::{Error, Kind};
+use crate::events::Event;
+use crate::pg::Client;
+use crate::sql::Lsn;
+use crate::sql::names::ReplicationNames;
+
+/// Readings a second while the goal may be near.
+const SOON: Duration = Duration::from_millis(100);
+/// And while tables are still being copied.
+const LATER: Duration = Duration::from_secs(1);
+
+/// How far replication must have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Every table's initial copy has arrived.
+    Tables,
+    /// And at most this many bytes of WAL are not confirmed.
+    Within(u64),
+    /// And everything up to here is confirmed. Fixed once, so that it is reached while the source is written to.
+    Position(Lsn),
+}
+
+/// One look at both sides.
+#[derive(Clone, Debug, Default)]
+struct Reading {
+    tables: usize,
+    ready: usize,
+    enabled: bool,
+    there: bool,
+    errors: i64,
+    current: Lsn,
+    confirmed: Option<Lsn>,
+    slot_lost: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    Reached,
+    Wait,
+    Broken(String),
+}
+
+/// Whether the wait is over.
+fn decide(reading: &Reading, goal: Goal) -> Decision {
+    if !reading.there {
+        return Decision::Broken("the subscription is gone from the target".to_owned());
+    }
+    if !reading.enabled {
+        return Decision::Broken(
+            "the subscription was disabled after an error; the target's server log has the reason (a row that is there \
+             already, a missing column)"
+                .to_owned(),
+        );
+    }
+    if let Some(reason) = &reading.slot_lost {
+        return Decision::Broken(format!("the slot on the source is lost: {reason}"));
+    }
+    let arrived = reading.ready == reading.tables;
+    let near = match goal {
+        Goal::Tables => true,
+        Goal::Within(bytes) => {
+            reading.confirmed.is_some_and(|confirmed| reading.current.bytes_since(confirmed) <= bytes)
+        }
+        Goal::Position(position) => reading.confirmed.is_some_and(|confirmed| confirmed >= position),
+    };
+    if arrived && near { Decision::Reached } else { Decision::Wait }
+}
+
+/// The two sessions that look at a database's replication.
+pub(super) struct Watch<'a> {
+    context: &'a Context,
+    names: &'a ReplicationNames,
+    source: Client,
+    target: Client,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) async fn open(
+        context: &'a Context,
+        database: &str,
+        names: &'a ReplicationNames,
+    ) -> Result<Self, Error> {
+        let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
+        Ok(Self { context, names, source, target })
+    }
+
+    /// The end of the WAL now, as a goal. A marker is written first: an idle database's slot would otherwise never be told
+    /// of WAL that is none of its business.
+    pub(super) async fn position(&self) -> Result<Goal, Error> {
+        let marker = "select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', 'goal')";
+        self.source.run("mark the goal", marker).await?;
+        let row = self.source.one("read the end of the WAL", "select pg_catalog.pg_current_wal_flush_lsn()::text", &[]).await?;
+        Ok(Goal::Position(self.lsn(self.source.get(&row, 0)?)?))
+    }
+
+    /// Waits until `goal` is reached, for at most the run's limit.
+    pub(super) async fn until(&self, goal: Goal) -> Result<(), Error> {
+        let begun = Instant::now();
+        let mut errors = None;
+        loop {
+            let reading = self.read().await?;
+            let lag = reading.confirmed.map(|confirmed| reading.current.bytes_since(confirmed));
+            self.context.events.send(Event::Lag {
+                database: self.source.database().to_owned(),
+                ready: reading.ready,
+                tables: reading.tables,
+                bytes: lag,
+            });
+            match decide(&reading, goal) {
+                Decision::Reached => return Ok(()),
+                Decision::Broken(reason) => {
+                    let message = format!("replication stopped: {reason}");
+                    return Err(Error::new(Kind::Failed, message));
+                }
+                Decision::Wait => {}
+            }
+            if errors.replace(reading.errors).is_some_and(|before| before < reading.errors) {
+                tracing::warn!(
+                    target: "PGTarget",
+                    "{}: the subscription's worker failed and tries again ({} times so far); the target's server log has the reason",
+                    self.target.database(),
+                    reading.errors
+                );
+            }
+            if begun.elapsed() > self.context.wait.limit {
+                let lag = lag.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string());
+                let message = format!(
+                    "replication did not catch up within {} s: {} of {} tables are ready, {lag} bytes behind",
+                    self.context.wait.limit.as_secs(),
+                    reading.ready,
+                    reading.tables
+                );
+                return Err(Error::new(Kind::Timeout, message));
+            }
+            let pause = if reading.ready == reading.tables { SOON } else { LATER };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn read(&self) -> Result<Reading, Error> {
+        let (mut reading, (current, confirmed, lost)) = tokio::try_join!(self.read_target(), self.read_source())?;
+        reading.current = current;
+        reading.confirmed = confirmed;
+        reading.slot_lost = lost;
+        Ok(reading)
+    }
+
+    async fn read_target(&self) -> Result<Reading, Error> {
+        /// From 19 on sequences are listed as well.
+        const TABLES: &str = "
+select s.subenabled,
+       (select count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_class c on c.oid = r.srrelid
+        where r.srsubid = s.oid and c.relkind <> 'S'),
+       (select count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_class c on c.oid = r.srrelid
+        where r.srsubid = s.oid and c.relkind <> 'S' and r.srsubstate = 'r'),
+       s.oid
+from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid
+where s.subname = $1 and d.datname = pg_catalog.current_database()";
+        /// 15 and later.
+        const ERRORS: &str = "select apply_error_count from pg_catalog.pg_stat_subscription_stats where subid = $1";
+
+        let name = self.names.subscription.as_str();
+        let rows = self.target.query("look at the subscription", TABLES, &[(&name, Type::TEXT)]).await?;
+        let Some(row) = rows.first() else { return Ok(Reading::default()) };
+        let count = |column| -> Result<usize, Error> {
+            let count: i64 = self.target.get(row, column)?;
+            Ok(usize::try_from(count).unwrap_or_default())
+        };
+        let mut reading = Reading {
+            there: true,
+            enabled: self.target.get(row, 0)?,
+            tables: count(1)?,
+            ready: count(2)?,
+            ..Reading::default()
+        };
+        if self.target.version().has_locale_providers() {
+            let oid: u32 = self.target.get(row, 3)?;
+            let rows = self.target.query("count errors", ERRORS, &[(&oid, Type::OID)]).await?;
+            reading.errors = rows.first().map(|row| self.target.get(row, 0)).transpose()?.unwrap_or(0);
+        }
+        Ok(reading)
+    }
+
+    /// `confirmed_flush_lsn` is readable by everybody, unlike `pg_stat_replication`.
+    async fn read_source(&self) -> Result<(Lsn, Option<Lsn>, Option<String>), Error> {
+        const BEFORE_13: &str = "
+select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, null::text
+from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
+        const SINCE_13: &str = "
+select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text,
+       case when s.wal_status = 'lost' then 'max_slot_wal_keep_size was exceeded' end
+from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
+
+        let slot = self.names.slot.as_str();
+        let query = if self.source.version().limits_wal_of_slots() { SINCE_13 } else { BEFORE_13 };
+        let row = self.source.one("look at the slot", query, &[(&slot, Type::TEXT)]).await?;
+        let current = self.lsn(self.source.get(&row, 0)?)?;
+        let confirmed: Option<String> = self.source.get(&row, 1)?;
+        Ok((current, confirmed.map(|text| self.lsn(text)).transpose()?, self.source.get(&row, 2)?))
+    }
+
+    fn lsn(&self, text: String) -> Result<Lsn, Error> {
+        text.parse().map_err(|error| Error::new(Kind::Failed, "read a WAL position of the source").caused_by(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading() -> Reading {
+        Reading {
+            tables: 3,
+            ready: 3,
+            enabled: true,
+            there: true,
+            errors: 0,
+            current: Lsn(1000),
+            confirmed: Some(Lsn(1000)),
+            slot_lost: None,
+        }
+    }
+
+    #[test]
+    fn no_lag_means_nothing_while_a_table_is_being_copied() {
+        let copying = Reading { ready: 2, ..reading() };
+        for goal in [Goal::Tables, Goal::Within(0), Goal::Within(u64::MAX), Goal::Position(Lsn(1))] {
+            assert_eq!(decide(&copying, goal), Decision::Wait, "{goal:?}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_goal_is_reached_although_the_source_goes_on() {
+        let busy = Reading { current: Lsn(9000), confirmed: Some(Lsn(1500)), ..reading() };
+        assert_eq!(decide(&busy, Goal::Position(Lsn(1400))), Decision::Reached);
+        assert_eq!(decide(&busy, Goal::Within(0)), Decision::Wait);
+        assert_eq!(decide(&busy, Goal::Within(7500)), Decision::Reached);
+    }
+
+    #[test]
+    fn a_slot_that_has_confirmed_nothing_is_not_near() {
+        let new = Reading { confirmed: None, ..reading() };
+        assert_eq!(decide(&new, Goal::Within(u64::MAX)), Decision::Wait);
+    }
+
+    #[test]
+    fn what_cannot_get_better_ends_the_wait() {
+        for broken in [
+            Reading { enabled: false, ..reading() },
+            Reading { there: false, ..reading() },
+            Reading { slot_lost: Some("gone".to_owned()), ..reading() },
+        ] {
+            assert!(matches!(decide(&broken, Goal::Tables), Decision::Broken(_)), "{broken:?}");
+        }
+    }
+}
