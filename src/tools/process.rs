@@ -1,0 +1,279 @@
+//! Running one child process.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use std::{env, io, pin::pin};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{ChildConnection, ToolError};
+
+/// How long a child may take to end after it was asked to, before it is made to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Longer lines are cut: a line is for people and for our parser, and both have seen enough by then.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// A program with its arguments and environment, ready to run.
+///
+/// `Display` shows program and arguments and never the environment; there is no `Debug`.
+pub(super) struct ToolCommand {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
+}
+
+/// What a child that ran to its end left behind.
+pub(super) struct Finished {
+    /// How it ended.
+    pub(super) status: ExitStatus,
+    /// All it wrote to standard output.
+    pub(super) stdout: Vec<u8>,
+}
+
+impl ToolCommand {
+    /// `program` without arguments.
+    pub(super) fn new(program: &Path) -> Self {
+        Self { program: program.to_owned(), arguments: Vec::new(), environment: Vec::new() }
+    }
+
+    /// Adds an argument.
+    pub(super) fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds `--name=value`.
+    pub(super) fn option(self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let mut argument = OsString::from(name);
+        argument.push("=");
+        argument.push(value);
+        self.arg(argument)
+    }
+
+    /// Connects to `server`, with `settings` (names and values) in every session.
+    pub(super) fn connect(mut self, server: &ChildConnection, settings: &[(&str, &str)]) -> Self {
+        let mut options = String::new();
+        for (name, value) in &server.environment {
+            if name == "PGOPTIONS" {
+                options.clone_from(value);
+            } else {
+                self.environment.push((name.clone(), value.into()));
+            }
+        }
+        for (name, value) in settings {
+            if !options.is_empty() {
+                options.push(' ');
+            }
+            options.push_str(&format!("-c {name}={}", escape_option(value)));
+        }
+        if !options.is_empty() {
+            self.environment.push(("PGOPTIONS".to_owned(), options.into()));
+        }
+        if let Some(passfile) = &server.passfile {
+            self.environment.push(("PGPASSFILE".to_owned(), passfile.into()));
+        }
+        self.arg("--no-password").option("--dbname", &server.conninfo)
+    }
+
+    /// Runs it to its end and hands each line of its standard error to `on_line`.
+    ///
+    /// When `cancel` fires, or the future is dropped, the child and all its own children end: `pg_restore` passes the
+    /// request on to its workers, and each of them cancels what its server is doing.
+    pub(super) async fn run(
+        &self,
+        cancel: &CancellationToken,
+        on_line: impl FnMut(&str),
+    ) -> Result<Finished, ToolError> {
+        if cancel.is_cancelled() {
+            return Err(self.cancelled());
+        }
+        debug!(target: "PGMigrate", "running {self}");
+        let mut child =
+            self.command().spawn().map_err(|source| ToolError::Start { program: self.program.clone(), source })?;
+        let group = Group::of(&child);
+        let mut conversation = pin!(converse(&mut child, on_line));
+        let finished = tokio::select! {
+            finished = &mut conversation => finished,
+            () = cancel.cancelled() => {
+                group.signal(Signal::TERM);
+                if tokio::time::timeout(GRACE, conversation).await.is_ok() {
+                    group.forget();
+                }
+                return Err(self.cancelled());
+            }
+        };
+        group.forget();
+        finished.map_err(|source| ToolError::Lost { program: self.program.clone(), source })
+    }
+
+    /// Runs it and returns what it wrote to standard output, or, when it failed, an error with its last words.
+    pub(super) async fn output(&self, cancel: &CancellationToken) -> Result<String, ToolError> {
+        let mut last_words = Tail::default();
+        let finished = self.run(cancel, |line| last_words.push(line)).await?;
+        if finished.status.success() {
+            Ok(String::from_utf8_lossy(&finished.stdout).into_owned())
+        } else {
+            Err(self.failed(finished.status, last_words))
+        }
+    }
+
+    /// The error for a run that ended with `status`.
+    pub(super) fn failed(&self, status: ExitStatus, last_words: Tail) -> ToolError {
+        ToolError::Failed { program: self.program.clone(), status, last_words: last_words.into_lines() }
+    }
+
+    fn cancelled(&self) -> ToolError {
+        ToolError::Cancelled { program: self.program.clone() }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        for (name, _) in env::vars_os() {
+            if is_ours_alone(&name) {
+                command.env_remove(name);
+            }
+        }
+        // Messages are parsed, and translations differ.
+        command.env("LC_ALL", "C");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        command
+    }
+}
+
+impl fmt::Display for ToolCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.program.display())?;
+        for argument in &self.arguments {
+            let text = argument.to_string_lossy();
+            let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c));
+            if plain {
+                write!(f, " {text}")?;
+            } else {
+                write!(f, " '{}'", text.replace('\'', r"'\''"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `PG*` variables are part of the connection string already (and `PG_COLOR` would colour the messages); the locale is set.
+fn is_ours_alone(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("PG") || name.starts_with("LC_") || name == "LANGUAGE"
+}
+
+/// A value as `PGOPTIONS` wants it: blanks and backslashes escaped.
+fn escape_option(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for c in value.chars() {
+        if c.is_whitespace() || c == '\\' {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// The last lines of a child.
+#[derive(Default)]
+pub(super) struct Tail(std::collections::VecDeque<String>);
+
+impl Tail {
+    const LINES: usize = 50;
+
+    /// Adds a line.
+    pub(super) fn push(&mut self, line: &str) {
+        if self.0.len() == Self::LINES {
+            self.0.pop_front();
+        }
+        self.0.push_back(line.to_owned());
+    }
+
+    /// The lines, oldest first.
+    pub(super) fn into_lines(self) -> Vec<String> {
+        self.0.into()
+    }
+}
+
+/// The process group of a child, ended by force unless it is known to be gone.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0
+            && let Err(error) = kill_process_group(group, signal)
+        {
+            debug!(target: "PGMigrate", "cannot signal process group {}: {error}", group.as_raw_nonzero());
+        }
+    }
+
+    /// The child has been waited for: its number may already be another's.
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+async fn converse(child: &mut Child, on_line: impl FnMut(&str)) -> io::Result<Finished> {
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let collect = async {
+        let mut text = Vec::new();
+        if let Some(mut pipe) = stdout {
+            pipe.read_to_end(&mut text).await?;
+        }
+        Ok(text)
+    };
+    let listen = async {
+        match stderr {
+            Some(pipe) => each_line(pipe, on_line).await,
+            None => Ok(()),
+        }
+    };
+    let (stdout, (), status) = tokio::try_join!(collect, listen, child.wait())?;
+    Ok(Finished { status, stdout })
+}
+
+/// Calls `on_line` with every line of `pipe`, without its end; memory does not grow with the length of a line.
+async fn each_line(pipe: impl AsyncRead + Unpin, mut on_line: impl FnMut(&str)) -> io::Result<()> {
+    let mut reader = BufReader::new(pipe);
+    let mut line = Vec::new();
+    loop {
+        let buffer = reader.fill_buf().await?;
+        if buffer.is_empty() {
+            if !line.is_empty() {
+                on_line(&String::from_utf8_lossy(&line));
+            }
+            return Ok(());
+        }
+        let end = buffer.iter().position(|&byte| byte == b'\n');
+        let piece = &buffer[..end.unwrap_or(buffer.len())];
+        line.extend_from_slice(&piece[..piece.len().min(LONGEST_LINE.saturating_sub(line.len()))]);
+        let used = piece.len() + usize::from(end.is_some());
+        reader.consume(used);
+        if end.is_some() {
+            on_line(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    }
+}
