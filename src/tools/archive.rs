@@ -165,3 +165,129 @@ fn write_list(list: &str) -> std::io::Result<NamedTempFile> {
     file.write_all(list.as_bytes())?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::tools::{Context, classify, find_all};
+
+    fn testdata(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/testdata").join(path)
+    }
+
+    async fn fake_tools() -> ClientTools {
+        find_all(Some(&testdata("fake/pair"))).await.unwrap().remove(0)
+    }
+
+    fn server(variables: &[(&str, &Path)]) -> ChildConnection {
+        let mut environment: Vec<_> =
+            variables.iter().map(|(name, path)| ((*name).to_owned(), path.display().to_string())).collect();
+        environment.push(("PGOPTIONS".to_owned(), "-c work_mem=1MB".to_owned()));
+        ChildConnection {
+            conninfo: "host=db dbname=app".to_owned(),
+            passfile: Some("/run/passfile".into()),
+            environment,
+        }
+    }
+
+    fn request(list: &str) -> RestoreRequest<'_> {
+        RestoreRequest {
+            archive: Path::new("/tmp/archive"),
+            list,
+            jobs: 1,
+            no_owner: false,
+            role: None,
+            verbose: false,
+            settings: &[],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dump_names_the_snapshot_and_includes_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("record");
+        let request =
+            DumpRequest { snapshot: Some("00000003-1"), file: Path::new("/tmp/archive"), extra: &["--no-comments"] };
+        let source = server(&[("FAKE_RECORD", &record)]);
+        dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap();
+        insta::assert_snapshot!(fs::read_to_string(record).unwrap(), @r"
+        --schema-only
+        --format=custom
+        --compress=0
+        --quote-all-identifiers
+        --file=/tmp/archive
+        --snapshot=00000003-1
+        --no-comments
+        --no-password
+        --dbname=host=db dbname=app
+        LC_ALL=C
+        PGOPTIONS=-c work_mem=1MB
+        PGPASSFILE=/run/passfile
+        ");
+    }
+
+    #[tokio::test]
+    async fn a_dump_that_fails_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let words = dir.path().join("words");
+        fs::write(&words, "pg_dump: error: query failed: ERROR:  permission denied for table t\n").unwrap();
+        let source = server(&[("FAKE_STDERR", &words), ("FAKE_STATUS", Path::new("1"))]);
+        let request = DumpRequest { snapshot: None, file: Path::new("/tmp/archive"), extra: &[] };
+        let error = dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap_err();
+        assert!(error.to_string().ends_with("permission denied for table t"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_restore_gets_its_list_and_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("record");
+        let request = RestoreRequest {
+            jobs: 4,
+            no_owner: true,
+            role: Some("app owner"),
+            settings: &[("synchronous_commit", "off"), ("search_path", r#""$user", public"#)],
+            ..request("7; 2615 1 SCHEMA - app app\n")
+        };
+        let target = server(&[("FAKE_RECORD", &record)]);
+        let outcome = restore(&fake_tools().await, &target, request, &CancellationToken::new()).await.unwrap();
+        assert_eq!(outcome.ending, Ending::Complete);
+        let record = fs::read_to_string(record).unwrap();
+        let record: String = record.split_inclusive('\n').filter(|line| !line.starts_with("--use-list=")).collect();
+        insta::assert_snapshot!(record, @r#"
+        --verbose
+        --no-tablespaces
+        --jobs=4
+        --no-owner
+        --role=app owner
+        --no-password
+        --dbname=host=db dbname=app
+        /tmp/archive
+        the list:
+        7; 2615 1 SCHEMA - app app
+        LC_ALL=C
+        PGOPTIONS=-c work_mem=1MB -c synchronous_commit=off -c search_path="$user",\ public
+        PGPASSFILE=/run/passfile
+        "#);
+    }
+
+    #[tokio::test]
+    async fn errors_of_a_restore_are_in_its_outcome() {
+        let words = testdata("unprivileged.stderr");
+        let target = server(&[("FAKE_STDERR", &words), ("FAKE_STATUS", Path::new("1"))]);
+        let outcome = restore(&fake_tools().await, &target, request(""), &CancellationToken::new()).await.unwrap();
+        assert_eq!((outcome.errors.len(), outcome.ending, outcome.status.code()), (4, Ending::Complete, Some(1)));
+        assert_eq!(outcome.last_words.last().unwrap(), "pg_restore: warning: errors ignored on restore: 4");
+        assert!(!outcome.last_words.concat().contains("hunter2"));
+        assert!(!classify(&outcome, &Context::default()).is_success());
+    }
+
+    #[tokio::test]
+    async fn the_contents_of_an_archive_are_read_section_by_section() {
+        let toc = contents(&fake_tools().await, Path::new("/tmp/archive"), &CancellationToken::new()).await.unwrap();
+        let count = |section| toc.entries.iter().filter(|entry| entry.section == section).count();
+        assert_eq!(Section::ALL.map(count), [53, 0, 34]);
+    }
+}

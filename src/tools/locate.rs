@@ -262,4 +262,29 @@ mod tests {
             ["usr/lib/postgresql/15/bin", "usr/pgsql-16/bin"].iter().map(|dir| root.path().join(dir)).collect();
         assert_eq!(package_dirs(root.path()), expected);
     }
+
+    fn fake(case: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/testdata/fake").join(case)
+    }
+
+    #[tokio::test]
+    async fn the_directory_that_the_user_names_is_the_only_one_searched() {
+        let found = find_all(Some(&fake("pair"))).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].pg_restore, fake("pair").join("pg_restore"));
+        assert_eq!(found[0].version.to_string(), "15.18 (Debian 15.18-0+deb12u1)");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_the_directory_that_the_user_names_is_said() {
+        for (case, expected) in [
+            ("nowhere", "there is no pg_dump in "),
+            ("lonely", "there is no pg_restore in "),
+            ("mixed", "pg_dump is 16.4 but pg_restore is 15.8"),
+            ("mute", "no such cluster"),
+        ] {
+            let error = find_all(Some(&fake(case))).await.unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains(case), "{error}");
+        }
+    }
 }

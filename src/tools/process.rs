@@ -28,6 +28,7 @@ pub(super) struct ToolCommand {
     program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
+    grace: Duration,
 }
 
 /// What a child that ran to its end left behind.
@@ -41,7 +42,7 @@ pub(super) struct Finished {
 impl ToolCommand {
     /// `program` without arguments.
     pub(super) fn new(program: &Path) -> Self {
-        Self { program: program.to_owned(), arguments: Vec::new(), environment: Vec::new() }
+        Self { program: program.to_owned(), arguments: Vec::new(), environment: Vec::new(), grace: GRACE }
     }
 
     /// Adds an argument.
@@ -104,7 +105,7 @@ impl ToolCommand {
             finished = &mut conversation => finished,
             () = cancel.cancelled() => {
                 group.signal(Signal::TERM);
-                if tokio::time::timeout(GRACE, conversation).await.is_ok() {
+                if tokio::time::timeout(self.grace, conversation).await.is_ok() {
                     group.forget();
                 }
                 return Err(self.cancelled());
@@ -275,5 +276,101 @@ async fn each_line(pipe: impl AsyncRead + Unpin, mut on_line: impl FnMut(&str)) 
             on_line(&String::from_utf8_lossy(&line));
             line.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn shell(script: &str) -> ToolCommand {
+        ToolCommand::new(Path::new("/bin/sh")).arg("-c").arg(script)
+    }
+
+    async fn lines(script: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        shell(script).run(&CancellationToken::new(), |line| lines.push(line.to_owned())).await.unwrap();
+        lines
+    }
+
+    #[tokio::test]
+    async fn output_and_status_come_back() {
+        let finished = shell("echo out; exit 7").run(&CancellationToken::new(), |_| {}).await.unwrap();
+        assert_eq!((finished.status.code(), finished.stdout.as_slice()), (Some(7), &b"out\n"[..]));
+    }
+
+    #[tokio::test]
+    async fn lines_arrive_one_by_one_whatever_is_in_them() {
+        assert_eq!(lines(r"printf 'a\n\n\377b\nno end' >&2").await, ["a", "", "\u{fffd}b", "no end"]);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_does_not_fill_the_memory() {
+        let lines = lines(r"head -c 3000000 /dev/zero | tr '\0' x >&2; echo >&2; echo next >&2").await;
+        assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [LONGEST_LINE, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_keeps_the_last_lines_only() {
+        let error = shell("seq 1 200 >&2; exit 1").output(&CancellationToken::new()).await.unwrap_err();
+        let ToolError::Failed { last_words, .. } = error else { panic!("{error}") };
+        assert_eq!((last_words.len(), last_words[0].as_str(), last_words[49].as_str()), (50, "151", "200"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_start_is_named() {
+        let command = ToolCommand::new(Path::new("/nowhere/pg_dump"));
+        let error = command.output(&CancellationToken::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot start /nowhere/pg_dump");
+    }
+
+    /// Runs `script`, cancels when it has written a line, and returns how long it then took to end.
+    async fn cancelled(script: &str, grace: Duration) -> Duration {
+        let cancel = CancellationToken::new();
+        let mut command = shell(script);
+        command.grace = grace;
+        let mut since = Instant::now();
+        let outcome = command
+            .run(&cancel, |_| {
+                since = Instant::now();
+                cancel.cancel();
+            })
+            .await;
+        assert!(matches!(outcome, Err(ToolError::Cancelled { .. })));
+        since.elapsed()
+    }
+
+    #[tokio::test]
+    async fn a_child_ends_with_its_own_children_when_cancelled() {
+        // The pipe stays open for as long as one of them lives.
+        let took = cancelled("sleep 600 & echo ready >&2; wait", Duration::from_secs(60)).await;
+        assert!(took < Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_does_not_listen_is_killed() {
+        let took = cancelled("trap '' TERM; echo ready >&2; sleep 600", Duration::from_millis(50)).await;
+        assert!(took < Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_started_when_already_cancelled() {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let outcome = ToolCommand::new(Path::new("/nowhere/pg_dump")).run(&cancel, |_| {}).await;
+        assert!(matches!(outcome, Err(ToolError::Cancelled { .. })));
+    }
+
+    #[test]
+    fn the_environment_is_never_shown() {
+        let server = ChildConnection {
+            conninfo: "host=db user='it is'".to_owned(),
+            passfile: Some("/run/passfile".into()),
+            environment: vec![("PGSSLPASSWORD".to_owned(), "hunter2".to_owned())],
+        };
+        let command = ToolCommand::new(Path::new("/bin/pg_dump")).connect(&server, &[]);
+        assert_eq!(command.to_string(), r"/bin/pg_dump --no-password '--dbname=host=db user='\''it is'\'''");
     }
 }
