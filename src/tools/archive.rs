@@ -2,14 +2,14 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitStatus;
 
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::outcome::RestoreOutcome;
 use super::process::{Tail, ToolCommand};
-use super::stderr::{Ending, Listener, RestoreError};
+use super::stderr::Listener;
 use super::toc::{Section, Toc};
 use super::{ChildConnection, ClientTools, ToolError};
 
@@ -101,19 +101,6 @@ pub struct RestoreRequest<'a> {
     pub settings: &'a [(&'a str, &'a str)],
 }
 
-/// How a run of `pg_restore` went.
-#[derive(Debug)]
-pub struct RestoreOutcome {
-    /// The errors it met, in order.
-    pub errors: Vec<RestoreError>,
-    /// How it ended.
-    pub ending: Ending,
-    /// Its exit status.
-    pub status: ExitStatus,
-    /// The last lines it wrote, oldest first, without commands that could hold a password.
-    pub last_words: Vec<String>,
-}
-
 /// Creates a part of what is in an archive. Errors of single objects do not stop it; they are in the outcome, to be judged
 /// by [`classify`](super::classify()).
 ///
@@ -127,9 +114,12 @@ pub async fn restore(
 ) -> Result<RestoreOutcome, ToolError> {
     let list = write_list(request.list).map_err(ToolError::List)?;
     let jobs = request.jobs.max(1);
-    // Without --verbose pg_restore does not say which entry an error is about.
-    let mut command =
-        ToolCommand::new(&tools.pg_restore).arg("--verbose").arg("--no-tablespaces").option("--use-list", list.path());
+    let mut command = ToolCommand::new(&tools.pg_restore).arg("--no-tablespaces").option("--use-list", list.path());
+    // Without --verbose a single pg_restore does not say which entry an error is about; of several workers, the less they
+    // say the less their messages mix.
+    if request.verbose || jobs == 1 {
+        command = command.arg("--verbose");
+    }
     if jobs > 1 {
         command = command.option("--jobs", jobs.to_string());
     }
@@ -172,7 +162,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::tools::{Context, classify, find_all};
+    use crate::tools::{Context, Ending, classify, find_all};
 
     fn testdata(path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/testdata").join(path)
@@ -257,7 +247,6 @@ mod tests {
         let record = fs::read_to_string(record).unwrap();
         let record: String = record.split_inclusive('\n').filter(|line| !line.starts_with("--use-list=")).collect();
         insta::assert_snapshot!(record, @r#"
-        --verbose
         --no-tablespaces
         --jobs=4
         --no-owner

@@ -4,8 +4,7 @@
 //! command, never at the entry, which parallel workers can mix up. Whatever no row matches is a failure; so is everything
 //! from a server whose messages are not in English.
 
-use super::archive::RestoreOutcome;
-use super::stderr::{Ending, RestoreError};
+use super::outcome::{Ending, RestoreError, RestoreOutcome};
 
 /// What the caller knows about the target.
 #[derive(Clone, Copy, Debug, Default)]

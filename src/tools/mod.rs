@@ -11,6 +11,7 @@
 mod archive;
 mod classify;
 mod locate;
+mod outcome;
 mod process;
 mod stderr;
 mod toc;
@@ -19,10 +20,10 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-pub use archive::{DumpRequest, RestoreOutcome, RestoreRequest, contents, dump_schema, restore};
+pub use archive::{DumpRequest, RestoreRequest, contents, dump_schema, restore};
 pub use classify::{Context, HARMLESS, Harmless, Verdict, classify};
 pub use locate::{Choice, ClientTools, LocateError, ToolVersion, choose, find_all};
-pub use stderr::{Ending, Phase, RestoreError, TocEntryRef};
+pub use outcome::{Ending, Phase, RestoreError, RestoreOutcome, TocEntryRef};
 pub use toc::{Entry, Section, Toc, TocError};
 
 /// How a child reaches a server.

@@ -12,13 +12,16 @@
 //! and at its end `pg_restore: warning: errors ignored on restore: 1`. The first two lines appear with `--verbose` only,
 //! and where they repeat what the last error said they are left out. Names may hold line breaks.
 //!
-//! Parallel workers write to the same pipe, each message in up to three pieces (program, level, text), so pieces of
-//! two messages can mix. No error is lost by that: every piece that says `error: ` counts as one.
+//! Parallel workers write to the same pipe, and each message in pieces: `pg_restore:`, a blank, `error: `, the text and its
+//! line end. Pieces of several messages mix: with eight workers that meet errors, in every second run. Only a text is
+//! whole, up to 1024 bytes. So texts are known by how they begin, every `error: ` counts as one error, and one that is left without a
+//! text is an error all the same. Which entry an error is about cannot be told then; its command says it.
 
-use std::fmt;
 use std::process::ExitStatus;
 
-const PROGRAM: &str = "pg_restore: ";
+use super::outcome::{Ending, Phase, RestoreError, TocEntryRef};
+
+const PROGRAM: &str = "pg_restore:";
 /// Levels that mean failure; `fatal` is one up to pg_restore 14.
 const FAILURES: [&str; 2] = ["error: ", "fatal: "];
 /// Before the server's severity and message.
@@ -26,7 +29,7 @@ const QUERY: &str = "could not execute query: ";
 const COMMAND: &str = "Command was: ";
 
 /// Commands that can hold a password in their options or connection string.
-const SENSITIVE: [&str; 10] = [
+const SENSITIVE: [&str; 8] = [
     "CREATE SUBSCRIPTION ",
     "ALTER SUBSCRIPTION ",
     "CREATE USER MAPPING ",
@@ -35,103 +38,26 @@ const SENSITIVE: [&str; 10] = [
     "ALTER SERVER ",
     "CREATE FOREIGN ",
     "ALTER FOREIGN ",
-    "CREATE ROLE ",
-    "ALTER ROLE ",
+];
+
+/// How texts that are no errors begin, in a run with workers.
+const REMARKS: [&str; 12] = [
+    "connecting to ",
+    "creating ",
+    "entering main ",
+    "executing ",
+    "finished ",
+    "from TOC entry ",
+    "launching item ",
+    "processing item ",
+    "reading ",
+    "skipping item ",
+    "warning: ",
+    "while ",
 ];
 
 /// No part of an error is kept beyond this many bytes; a function's source can be long.
 const LONGEST_PART: usize = 16 * 1024;
-
-/// What `pg_restore` was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Reading the archive, connecting; parallel workers do not always say more.
-    Starting,
-    /// Setting up the session.
-    Initializing,
-    /// Creating what is in the archive.
-    Processing,
-    /// Closing.
-    Finalizing,
-}
-
-/// The entry of the archive that `pg_restore` names in a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TocEntryRef {
-    /// Its number in the archive; see [`Toc::entry`](super::Toc::entry).
-    pub dump_id: u32,
-    /// The catalog that describes the object on the source, or 0.
-    pub catalog: u32,
-    /// The object's identifier in that catalog, or 0.
-    pub oid: u32,
-    /// Kind, tag and owner: `TABLE t app`.
-    pub label: String,
-}
-
-impl TocEntryRef {
-    /// Reads `216; 1259 17037 TABLE t app`.
-    fn parse(text: &str) -> Option<Self> {
-        let (dump_id, rest) = text.split_once("; ")?;
-        let mut parts = rest.splitn(3, ' ');
-        Some(Self {
-            dump_id: dump_id.parse().ok()?,
-            catalog: parts.next()?.parse().ok()?,
-            oid: parts.next()?.parse().ok()?,
-            label: parts.next()?.to_owned(),
-        })
-    }
-}
-
-/// One error of `pg_restore`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestoreError {
-    /// What it was about.
-    pub phase: Phase,
-    /// The entry it was at. With parallel workers, the entry named last, which may be another worker's.
-    pub entry: Option<TocEntryRef>,
-    /// The severity (`ERROR`, `FATAL`) when the server refused a command, and speaks English.
-    pub severity: Option<String>,
-    /// With a severity the server's primary message, otherwise all of pg_restore's.
-    pub message: String,
-    /// The server's `DETAIL`, or empty.
-    pub detail: String,
-    /// The server's `HINT`, or empty.
-    pub hint: String,
-    /// What else the server said: `CONTEXT`, the place in the statement; or empty.
-    pub context: String,
-    /// The command that failed, or empty. Options and connection strings, which can hold passwords, are cut off.
-    pub command: String,
-}
-
-/// Shows entry, message and detail.
-impl fmt::Display for RestoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(entry) = &self.entry {
-            write!(f, "{}: ", entry.label)?;
-        }
-        f.write_str(&self.message)?;
-        if !self.detail.is_empty() {
-            write!(f, " ({})", self.detail)?;
-        }
-        Ok(())
-    }
-}
-
-/// How a run of `pg_restore` ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It went through the whole list, and the errors we know are all it met.
-    Complete,
-    /// It gave up or was stopped before its end.
-    Aborted,
-    /// It counts its errors otherwise than we do, so there may be some that we do not know.
-    Miscounted {
-        /// The errors that it says it met.
-        reported: usize,
-        /// The errors that it told of.
-        seen: usize,
-    },
-}
 
 /// The part of an error that the next line continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -156,6 +82,8 @@ enum Open {
 /// Turns lines into errors.
 pub(super) struct Listener {
     parallel: bool,
+    /// How many workers have said `error: ` and not yet what.
+    announced: usize,
     phase: Phase,
     entry: Option<TocEntryRef>,
     open: Open,
@@ -168,6 +96,7 @@ impl Listener {
     pub(super) fn new(jobs: usize) -> Self {
         Self {
             parallel: jobs > 1,
+            announced: 0,
             phase: Phase::Starting,
             entry: None,
             open: Open::Remark,
@@ -178,23 +107,69 @@ impl Listener {
 
     /// Takes the next line and says whether it may be shown: parts of commands may hold passwords.
     pub(super) fn line(&mut self, line: &str) -> bool {
-        let (failures, prefixed, text) = self.prefix(line);
-        if failures > 0 {
-            for _ in 1..failures {
-                self.start_error("the text of this error was lost among the messages of other workers");
+        if self.parallel {
+            return self.mixed_line(line);
+        }
+        let Some(text) = line.strip_prefix(PROGRAM).and_then(|rest| rest.strip_prefix(' ')) else {
+            return self.continuation(line);
+        };
+        match FAILURES.iter().find_map(|level| text.strip_prefix(level)) {
+            Some(text) => self.start_error(text),
+            None => self.remark(text),
+        }
+        true
+    }
+
+    /// Takes a line to which several workers may have contributed.
+    fn mixed_line(&mut self, line: &str) -> bool {
+        let mut shown = true;
+        let mut rest = line;
+        loop {
+            let (starts, text) = self.announcements(rest);
+            // A text longer than 1024 bytes can be broken by the beginning of another message.
+            let (text, next) = text.split_at(text.find(PROGRAM).unwrap_or(text.len()));
+            if REMARKS.iter().any(|start| text.starts_with(start)) {
+                self.remark(text);
+            } else if text.starts_with(QUERY) || (starts && self.announced > 0) {
+                self.announced = self.announced.saturating_sub(1);
+                self.start_error(text);
+            } else if starts {
+                self.remark(text);
+            } else {
+                shown &= self.continuation(&rest[..rest.len() - next.len()]);
             }
-            self.start_error(text);
-            true
-        } else if prefixed {
-            self.remark(text);
-            true
-        } else {
-            self.continuation(line)
+            if next.is_empty() {
+                return shown;
+            }
+            rest = next;
+        }
+    }
+
+    /// Counts the errors that the beginning of a line announces; says whether it announces anything, and what follows.
+    fn announcements<'a>(&mut self, line: &'a str) -> (bool, &'a str) {
+        let mut starts = false;
+        let mut rest = line;
+        loop {
+            if let Some(after) = rest.strip_prefix(PROGRAM) {
+                starts = true;
+                rest = after;
+            } else if let Some(after) = FAILURES.iter().find_map(|level| rest.strip_prefix(level)) {
+                starts = true;
+                self.announced += 1;
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix(' ') {
+                rest = after;
+            } else {
+                return (starts, rest);
+            }
         }
     }
 
     /// All errors, and how the run ended, given the status it ended with.
     pub(super) fn finish(mut self, status: ExitStatus) -> (Vec<RestoreError>, Ending) {
+        for _ in 0..self.announced {
+            self.start_error("an error whose text was lost among the messages of other workers");
+        }
         for error in &mut self.errors {
             for part in [&mut error.message, &mut error.detail, &mut error.hint, &mut error.context, &mut error.command]
             {
@@ -211,30 +186,6 @@ impl Listener {
             (_, None) => Ending::Aborted,
         };
         (self.errors, ending)
-    }
-
-    /// How many failures the start of a line announces, whether it starts a message at all, and the rest of it.
-    fn prefix<'a>(&self, line: &'a str) -> (usize, bool, &'a str) {
-        let mut failures = 0;
-        let mut prefixed = false;
-        let mut text = line;
-        loop {
-            if let Some(rest) = text.strip_prefix(PROGRAM) {
-                prefixed = true;
-                text = rest;
-            } else if let Some(rest) = FAILURES.iter().find_map(|level| text.strip_prefix(level))
-                && (prefixed || self.parallel)
-            {
-                failures += 1;
-                text = rest;
-            } else {
-                return (failures, prefixed, text);
-            }
-            // Only workers' messages mix; otherwise what follows is already the text.
-            if !self.parallel && failures > 0 {
-                return (failures, prefixed, text);
-            }
-        }
     }
 
     fn start_error(&mut self, text: &str) {
@@ -270,8 +221,10 @@ impl Listener {
         }
         self.open = Open::Remark;
         if let Some(entry) = text.strip_prefix("from TOC entry ") {
-            self.entry = TocEntryRef::parse(entry);
-            self.open = Open::Entry;
+            if !self.parallel {
+                self.entry = TocEntryRef::parse(entry);
+                self.open = Open::Entry;
+            }
         } else if let Some(count) = text.strip_prefix("warning: errors ignored on restore: ") {
             self.reported = count.trim().parse().ok();
         } else {
@@ -289,7 +242,8 @@ impl Listener {
     /// A line that continues the message before it; whether it may be shown.
     fn continuation(&mut self, line: &str) -> bool {
         let part = match self.open {
-            Open::Remark => return true,
+            // A piece of a long command can end up here when workers' messages mix.
+            Open::Remark => return !self.parallel,
             Open::Entry => {
                 if let Some(entry) = &mut self.entry {
                     append_line(&mut entry.label, line);
@@ -299,6 +253,9 @@ impl Listener {
             Open::Error(part) => part,
         };
         let Some(error) = self.errors.last_mut() else { return false };
+        if part == Part::Withheld && !line.starts_with(COMMAND) {
+            return false;
+        }
         let (part, text, shown) = if let Some(command) = line.strip_prefix(COMMAND) {
             if SENSITIVE.iter().any(|start| command.starts_with(start)) {
                 // The server quotes the statement to point into it.
@@ -307,8 +264,8 @@ impl Listener {
             } else {
                 (Part::Command, command, true)
             }
-        } else if matches!(part, Part::Command | Part::Withheld) {
-            (part, if part == Part::Command { line } else { "" }, part == Part::Command)
+        } else if part == Part::Command {
+            (part, line, true)
         } else if let Some(detail) = line.strip_prefix("DETAIL:  ") {
             (Part::Detail, detail, true)
         } else if let Some(hint) = line.strip_prefix("HINT:  ") {
@@ -335,7 +292,7 @@ impl Listener {
 
 /// The beginning of a command, up to where a password could be.
 fn without_options(command: &str) -> &str {
-    let end = [" CONNECTION ", " OPTIONS ", " PASSWORD ", "'"].iter().filter_map(|word| command.find(word)).min();
+    let end = [" CONNECTION ", " OPTIONS ", "'"].iter().filter_map(|word| command.find(word)).min();
     &command[..end.unwrap_or(command.len())]
 }
 
@@ -426,13 +383,37 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_found_where_messages_of_workers_mix() {
-        // The first worker's "pg_restore: ", then all of the second worker's message, then the rest of the first.
-        let (errors, _) = read(2, "pg_restore: pg_restore: finished item 1 INDEX i\nerror: disk full", 1);
-        assert_eq!(errors[0].message, "disk full");
-        let (errors, _) = read(2, "pg_restore: pg_restore: error: error: one\ntwo", 1);
+    fn no_error_is_lost_where_messages_of_workers_mix() {
+        let errors = read(8, include_str!("testdata/mixed.stderr"), 1).0;
+        assert_eq!(errors.len(), 32);
+        for error in errors {
+            assert_eq!(error.severity.as_deref(), Some("ERROR"), "{error:?}");
+            assert!(error.command.ends_with(';') || error.command.starts_with("CREATE SUBSCRIPTION"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn texts_find_their_errors_again() {
+        let query = "could not execute query: ERROR:  no\nCommand was: SET a = 0;\n";
+        for text in [
+            format!("pg_restore: pg_restore: finished item 1 INDEX i\nerror: {query}"),
+            format!("pg_restore: error: creating INDEX \"i\"\n{query}"),
+            format!("pg_restore: pg_restore: error: {query}\ncreating INDEX \"i\""),
+            format!("pg_restore:pg_restore: error:  {query} while PROCESSING TOC:\n"),
+        ] {
+            let (errors, _) = read(2, &text, 1);
+            assert_eq!(errors.len(), 1, "{text}");
+            assert_eq!((errors[0].message.as_str(), errors[0].command.as_str()), ("no", "SET a = 0;"), "{text}");
+        }
+        let (errors, _) = read(2, &format!("pg_restore: pg_restore: error: error: {query}{query}"), 1);
         assert_eq!(errors.len(), 2);
-        assert_eq!(errors[1].message, "one\ntwo");
+        assert_eq!(errors[0], errors[1]);
+    }
+
+    #[test]
+    fn an_error_without_a_text_still_counts() {
+        let (errors, _) = read(2, "pg_restore: error: finished item 1 INDEX i", 1);
+        assert_eq!((errors.len(), &errors[0].severity), (1, &None));
     }
 
     #[test]
