@@ -63,6 +63,8 @@ pub struct Migration {
     pub transfer: Transfer,
     /// Why not by replication; empty when it is, or when dump was asked for.
     pub why_dump: Vec<String>,
+    /// Whether an earlier run left a subscription, slot or publication that has to go first.
+    pub drop_first: bool,
     /// How the target database comes to be.
     pub creation: Creation,
     /// Whether objects keep their owners.
@@ -94,6 +96,8 @@ pub struct Content {
     pub publications: bool,
     /// Whether it has large objects to copy.
     pub large_objects: bool,
+    /// OIDs, on the source, of indexes that serve as replica identity without being a constraint's.
+    pub identity_indexes: Vec<u32>,
 }
 
 /// How rows go to the target.

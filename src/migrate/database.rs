@@ -1,0 +1,291 @@
+//! One database, from nothing to complete.
+
+use std::sync::Arc;
+
+use super::copy::{Load, Pool};
+use super::schema::Archive;
+use super::snapshot::Snapshot;
+use super::wait::{Goal, Watch};
+use super::{Context, analyze, cancelled, cleanup, create, finish, journal, replication};
+use crate::error::{Error, Kind};
+use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
+use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Transfer, Work};
+use crate::settings::Method;
+use crate::sql;
+use crate::sql::Literal;
+
+/// How far a database has come, for whoever has to clean up after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Replication objects may exist, and rows may be missing: everything is undone on failure.
+    Incomplete,
+    /// Replication runs and keeps a complete copy up to date: a failure leaves it running.
+    Replicating,
+    /// Nothing is left to do.
+    Complete,
+}
+
+/// What a database's work shares with the code that outlives it.
+struct Run<'a> {
+    context: &'a Context,
+    plan: &'a Plan,
+    database: &'a DatabasePlan,
+    progress: std::sync::Mutex<Progress>,
+    notices: std::sync::Mutex<Vec<String>>,
+}
+
+/// Migrates one database, or finishes its migration, and reports how it went.
+pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, database: &DatabasePlan) {
+    let run = Run {
+        context,
+        plan,
+        database,
+        progress: std::sync::Mutex::new(Progress::Incomplete),
+        notices: std::sync::Mutex::new(Vec::new()),
+    };
+    let work = async {
+        match &database.work {
+            Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
+            Work::Migrate(migration) => run.migrate(pool, migration).await,
+            Work::Continue(content) => {
+                run.set_progress(Progress::Replicating);
+                run.replicate_until_told(content, None, true).await
+            }
+        }
+    };
+    let outcome = tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => Err(cancelled()),
+        outcome = work => outcome,
+    };
+    run.report(outcome).await;
+}
+
+impl Run<'_> {
+    async fn migrate(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
+        let (context, name) = (self.context, self.database.name.as_str());
+        tracing::info!(target: "PGMigrate", "{name}: migrating by {}", migration.transfer.method());
+        for reason in &migration.why_dump {
+            tracing::warn!(target: "PGMigrate", "{name}: no replication: {reason}");
+        }
+        self.stage(Stage::Preparing);
+        if migration.drop_first {
+            let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
+            for what in swept.dropped {
+                tracing::info!(target: "PGMigrate", "{name}: dropped {what}, which an earlier run left");
+            }
+        }
+        create::database(context, self.database, migration).await?;
+        match migration.transfer {
+            Transfer::SubscriptionCopies { .. } => self.let_subscription_copy(migration).await,
+            Transfer::Dump | Transfer::SlotHandOver => self.copy_snapshot(pool, migration).await,
+        }
+    }
+
+    /// Copies a snapshot, which is that of a slot when replication is to go on from there.
+    async fn copy_snapshot(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
+        let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
+        let content = &migration.content;
+        let manner = migration.manner(self.plan.index_jobs);
+        let snapshot = if migration.transfer == Transfer::SlotHandOver {
+            replication::create_publication(context, name, names, &content.published, migration.transfer).await?;
+            Snapshot::with_slot(context, name, &names.slot).await?
+        } else {
+            Snapshot::take(context, name).await?
+        };
+
+        self.stage(Stage::Schema);
+        let archive = Archive::dump(context, name, Some(snapshot.name())).await?;
+        archive.restore_before_data(context, manner).await?;
+
+        self.stage(Stage::Copy);
+        context.events.send(Event::CopyPlanned {
+            database: name.to_owned(),
+            tables: content.tables.len(),
+            bytes: content.tables.iter().map(|table| table.bytes).sum(),
+        });
+        let load = if matches!(migration.creation, Creation::UseFilled { .. }) { Load::Add } else { Load::Fresh };
+        pool.copy(name, snapshot.name(), load, content.tables.clone()).await?;
+        if content.large_objects && migration.transfer == Transfer::Dump {
+            self.large_objects(Some(&snapshot), migration.keep_owners).await?;
+        }
+        snapshot.release().await?;
+
+        self.stage(Stage::Indexes);
+        archive.restore_after_data(context, manner, None).await?;
+
+        if migration.transfer == Transfer::SlotHandOver {
+            let client = context.target.connect(name).await?;
+            replication::take_over_slot(context, &client, names).await?;
+            journal::replicating(&client).await?;
+            self.set_progress(Progress::Replicating);
+            self.stage(Stage::Analyze);
+            analyze::analyze(context, name, content, self.plan.jobs).await?;
+            return self.replicate_until_told(content, Some(&archive), migration.keep_owners).await;
+        }
+        self.stage(Stage::Analyze);
+        analyze::analyze(context, name, content, self.plan.jobs).await?;
+        self.stage(Stage::Finish);
+        self.notice_all(finish::refresh(context, name, content).await?);
+        if content.publications {
+            finish::publications(context, name, Some(&archive), migration.keep_owners).await?;
+        }
+        journal::end(&context.target.connect(name).await?).await?;
+        self.set_progress(Progress::Complete);
+        Ok(())
+    }
+
+    /// Lets the subscription copy the rows: where we cannot open a replication connection ourselves, but the target can.
+    async fn let_subscription_copy(&self, migration: &Migration) -> Result<(), Error> {
+        let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
+        let content = &migration.content;
+        let manner = migration.manner(self.plan.index_jobs);
+        replication::create_publication(context, name, names, &content.published, migration.transfer).await?;
+
+        self.stage(Stage::Schema);
+        let archive = Archive::dump(context, name, None).await?;
+        archive.restore_before_data(context, manner).await?;
+        archive.restore_identities(context, manner, &content.identity_indexes).await?;
+
+        self.stage(Stage::Copy);
+        let client = context.target.connect(name).await?;
+        replication::copy_by_subscription(context, &client, names, migration.transfer).await?;
+        finish::copy_again(context, name, content).await?;
+        Watch::open(context, name, names).await?.until(Goal::Tables).await?;
+
+        self.stage(Stage::Indexes);
+        archive.restore_after_data(context, manner, Some(&content.identity_indexes)).await?;
+        journal::replicating(&client).await?;
+        self.set_progress(Progress::Replicating);
+        self.stage(Stage::Analyze);
+        analyze::analyze(context, name, content, self.plan.jobs).await?;
+        self.replicate_until_told(content, Some(&archive), migration.keep_owners).await
+    }
+
+    /// Replication runs: waits as far as the user wants, and finishes if told to.
+    async fn replicate_until_told(
+        &self,
+        content: &Content,
+        archive: Option<&Archive>,
+        keep_owners: bool,
+    ) -> Result<(), Error> {
+        let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
+        self.stage(Stage::CatchUp);
+        let watch = Watch::open(context, name, names).await?;
+        if let Some(bytes) = context.wait.lag {
+            // A moving end would never be 0 bytes away on a busy source: 0 means everything up to now.
+            let goal = if bytes == 0 { watch.position().await? } else { Goal::Within(bytes) };
+            watch.until(goal).await?;
+        }
+        if !context.wait.stop {
+            // Not exact until the finish, but useful to whoever looks or has to stop unplanned.
+            if archive.is_some() {
+                self.notice_all(finish::refresh(context, name, content).await?);
+            }
+            for table in &content.recopied {
+                self.notice(format!("table {} is not replicated: it is copied once more at the finish", table.name));
+            }
+            return Ok(());
+        }
+        // What was committed before the finish began must have arrived, whatever lag was allowed.
+        watch.until(watch.position().await?).await?;
+        self.stage(Stage::Finish);
+        finish::copy_again(context, name, content).await?;
+        if content.large_objects {
+            self.large_objects(None, keep_owners).await?;
+        }
+        self.notice_all(finish::refresh(context, name, content).await?);
+        let swept = cleanup::drop_replication(&context.source, &context.target, name, names).await;
+        for what in &swept.left {
+            self.notice(format!("left behind: {what}"));
+        }
+        if content.publications {
+            finish::publications(context, name, archive, keep_owners).await?;
+        }
+        journal::end(&context.target.connect(name).await?).await?;
+        self.set_progress(Progress::Complete);
+        match swept.left.first() {
+            None => Ok(()),
+            Some(what) => Err(Error::new(Kind::Failed, format!("complete, but left behind: {what}"))),
+        }
+    }
+
+    async fn large_objects(&self, snapshot: Option<&Snapshot>, keep_owners: bool) -> Result<(), Error> {
+        let source = self.context.source.connect(&self.database.name).await?;
+        source.run("read large objects", "begin isolation level repeatable read read only").await?;
+        if let Some(snapshot) = snapshot {
+            source.run("use the snapshot", sql!("set transaction snapshot {}", Literal::new(snapshot.name()))).await?;
+        }
+        finish::large_objects(self.context, &source, keep_owners).await
+    }
+
+    fn stage(&self, stage: Stage) {
+        self.context.events.send(Event::Stage { database: self.database.name.clone(), stage });
+    }
+
+    fn notice(&self, text: String) {
+        self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
+    }
+
+    fn notice_all(&self, texts: Vec<String>) {
+        texts.into_iter().for_each(|text| self.notice(text));
+    }
+
+    fn progress(&self) -> Progress {
+        *self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn set_progress(&self, progress: Progress) {
+        *self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = progress;
+    }
+
+    /// Undoes what must not stay, and sends the result.
+    async fn report(self, outcome: Result<(), Error>) {
+        let name = &self.database.name;
+        let (method, created) = match &self.database.work {
+            Work::Unreachable { .. } => (None, false),
+            Work::Continue(_) => (Some(Method::Replication), false),
+            Work::Migrate(migration) => (
+                Some(migration.transfer.method()),
+                matches!(migration.creation, Creation::Create { .. } | Creation::Recreate { .. }),
+            ),
+        };
+        let progress = self.progress();
+        if outcome.is_err() && progress == Progress::Incomplete && method == Some(Method::Replication) {
+            if self.context.cancel.is_cancelled() {
+                // Our own sessions would keep the slot active.
+                drop(self.context.source.end_sessions().await);
+            }
+            self.notice_all(cleanup::undo(self.context, name, &self.database.names).await);
+        }
+        let done = if created { "created and migrated database" } else { "migrated to existing database" };
+        let (status, message) = match &outcome {
+            Ok(()) if progress == Progress::Complete => (DatabaseStatus::Done, done.to_owned()),
+            Ok(()) => (DatabaseStatus::Running, done.to_owned()),
+            Err(error) => {
+                let status = match error.kind {
+                    Kind::Timeout if progress == Progress::Replicating => DatabaseStatus::TimedOut,
+                    Kind::Interrupted | Kind::Terminated => DatabaseStatus::Cancelled,
+                    _ => DatabaseStatus::Failed,
+                };
+                let mut message = error.chain();
+                if progress == Progress::Replicating && status != DatabaseStatus::Failed {
+                    message.push_str("; replication goes on");
+                }
+                (status, message)
+            }
+        };
+        match status {
+            DatabaseStatus::Done | DatabaseStatus::Running => {
+                tracing::info!(target: "PGMigrate", "{name}: {message}");
+            }
+            DatabaseStatus::Cancelled => tracing::warn!(target: "PGMigrate", "{name}: {message}"),
+            DatabaseStatus::Failed | DatabaseStatus::TimedOut => {
+                tracing::error!(target: "PGMigrate", "{name}: {message}");
+            }
+        }
+        let notices = self.notices.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let result = DatabaseResult { name: name.clone(), method, status, message, notices };
+        self.context.events.send(Event::Database(result));
+    }
+}

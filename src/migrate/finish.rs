@@ -1,0 +1,73 @@
+//! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
+//! materialized views, the source's own publications.
+
+use super::copy::{Load, load};
+use super::schema::Archive;
+use super::snapshot::Snapshot;
+use super::{Context, large_objects, sequences};
+use crate::error::Error;
+use crate::pg::Client;
+use crate::plan::Content;
+use crate::sql;
+use crate::sql::{Literal, QualifiedName};
+
+/// Values of sequences and contents of materialized views: what can be brought up to date at any time.
+pub(super) async fn refresh(context: &Context, database: &str, content: &Content) -> Result<Vec<String>, Error> {
+    let kept = sequences::carry(context, database, &content.sequences).await?;
+    materialized_views(context, database, &content.materialized_views).await?;
+    Ok(kept)
+}
+
+/// In their order: each reads only what is filled already.
+async fn materialized_views(context: &Context, database: &str, views: &[QualifiedName]) -> Result<(), Error> {
+    if views.is_empty() {
+        return Ok(());
+    }
+    let client = context.target.connect(database).await?;
+    client.run("refresh materialized views", "set synchronous_commit = off").await?;
+    for view in views {
+        context.check()?;
+        let doing = format!("refresh materialized view {view}");
+        client.run(doing, sql!("refresh materialized view {}", view)).await?;
+    }
+    Ok(())
+}
+
+/// Copies once more, whole, the tables that replication did not carry.
+pub(super) async fn copy_again(context: &Context, database: &str, content: &Content) -> Result<(), Error> {
+    if content.recopied.is_empty() {
+        return Ok(());
+    }
+    let snapshot = Snapshot::take(context, database).await?;
+    let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
+    let begin =
+        sql!("begin isolation level repeatable read read only; set transaction snapshot {}", Literal::new(snapshot.name()));
+    source.run("use the snapshot", begin).await?;
+    for table in &content.recopied {
+        context.check()?;
+        tracing::info!(target: "PGMigrate", "{database}: copying {} once more: replication does not carry it", table.name);
+        load(context, &source, &target, table, Load::Replace).await?;
+    }
+    snapshot.release().await
+}
+
+/// Copies the large objects that `source`'s transaction sees.
+pub(super) async fn large_objects(context: &Context, source: &Client, keep_owners: bool) -> Result<(), Error> {
+    let count = large_objects::carry(context, source, keep_owners).await?;
+    large_objects::remove_missing(context, source).await?;
+    tracing::info!(target: "PGMigrate", "{}: {count} large objects copied", source.database());
+    Ok(())
+}
+
+/// Restores the source's own publications, which must not exist while rows still arrive.
+pub(super) async fn publications(
+    context: &Context,
+    database: &str,
+    archive: Option<&Archive>,
+    keep_owners: bool,
+) -> Result<(), Error> {
+    match archive {
+        Some(archive) => archive.restore_publications(context, keep_owners).await,
+        None => Archive::dump(context, database, None).await?.restore_publications(context, keep_owners).await,
+    }
+}

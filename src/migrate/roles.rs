@@ -1,0 +1,268 @@
+//! Roles: created with what the source says of them; those that exist are left alone.
+
+use postgres_protocol::password::scram_sha_256;
+use rand::RngExt;
+
+use super::Context;
+use crate::conninfo::Secret;
+use crate::error::Error;
+use crate::events::{Event, RolePassword, RoleResult, RoleStatus};
+use crate::facts::{Membership, Role};
+use crate::pg::{Client, PgError};
+use crate::plan::{Plan, RolePlan};
+use crate::sql;
+use crate::sql::{Ident, Literal, Sql};
+
+/// Creates the plan's roles and grants their memberships. Whatever fails is an event of its own, and the rest goes on.
+pub(super) async fn create(context: &Context, plan: &Plan) {
+    if plan.roles.is_empty() || context.check().is_err() {
+        return;
+    }
+    let client = match context.target.connect(context.target.maintenance_database()).await {
+        Ok(client) => client,
+        Err(error) => {
+            for role in &plan.roles {
+                report(context, &role.role.name, RolePassword::None, RoleStatus::Failed, error.words());
+            }
+            return;
+        }
+    };
+    for role in &plan.roles {
+        if role.exists {
+            let message = "role already exists".to_owned();
+            report(context, &role.role.name, RolePassword::None, RoleStatus::Exists, message);
+            continue;
+        }
+        match create_one(context, &client, role).await {
+            Ok((password, message)) => report(context, &role.role.name, password, RoleStatus::Created, message),
+            Err(error) => {
+                let words = crate::error::chain(&error);
+                report(context, &role.role.name, RolePassword::None, RoleStatus::Failed, words);
+            }
+        }
+    }
+    for membership in &plan.memberships {
+        if let Err(error) = client.run("grant a membership", grant(membership, &client)).await {
+            tracing::warn!(
+                target: "PGTarget",
+                "membership of {} in {} was not granted: {}",
+                Ident::new(&membership.member),
+                Ident::new(&membership.role),
+                error.words()
+            );
+        }
+    }
+}
+
+fn report(context: &Context, name: &str, password: RolePassword, status: RoleStatus, message: String) {
+    context.events.send(Event::Role(RoleResult { name: name.to_owned(), password, status, message }));
+}
+
+async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Result<(RolePassword, String), Error> {
+    let role = &plan.role;
+    let name = Ident::new(&role.name);
+    let (password, verifier) = password(role);
+    client.run(format!("create role {name}"), create_statement(role, verifier.as_ref())).await?;
+    let mut missing: Vec<String> = plan.left_out.iter().map(|attribute| (*attribute).to_owned()).collect();
+    if !context.target_superuser {
+        // To give it what it owned. From 16 on the creator is only its administrator.
+        let us = if client.version().grants_subscriptions() { " with inherit true, set true" } else { "" };
+        if client.run("become a member", sql!("grant {} to current_user{}", name, us)).await.is_err() {
+            missing.push("our membership".to_owned());
+        }
+    }
+    for (setting, value) in &role.settings {
+        let statement = sql!("alter role {} set {} to {}", name, setting_name(setting), setting_value(setting, value));
+        if let Err(error) = client.run(format!("set {setting} of role {name}"), statement).await {
+            tracing::warn!(target: "PGTarget", "setting {setting} of role {name} was not carried: {}", error.words());
+            missing.push(format!("setting {setting}"));
+        }
+    }
+    if let Some(comment) = &role.comment {
+        comment_on(client, &name, comment).await?;
+    }
+    let message = if missing.is_empty() {
+        "role created".to_owned()
+    } else {
+        format!("role created without {}", missing.join(", "))
+    };
+    Ok((password, message))
+}
+
+async fn comment_on(client: &Client, name: &Ident, comment: &str) -> Result<(), PgError> {
+    let statement = sql!("comment on role {} is {}", name, Literal::new(comment));
+    client.run(format!("comment on role {name}"), statement).await
+}
+
+/// The source's verifier where we may read it; else a placeholder for a role that logs in. What is sent is a SCRAM verifier in
+/// either case: no password in clear reaches the target or its log.
+fn password(role: &Role) -> (RolePassword, Option<Secret>) {
+    match &role.verifier {
+        Some(verifier) => (RolePassword::Carried, Some(verifier.clone())),
+        None if role.login => {
+            let letters: String = rand::rng()
+                .sample_iter(rand::distr::Alphanumeric)
+                .map(char::from)
+                .filter(char::is_ascii_alphabetic)
+                .take(16)
+                .collect();
+            let placeholder = format!("placeholder_{letters}");
+            let verifier = scram_sha_256(placeholder.as_bytes());
+            (RolePassword::Placeholder(Secret::new(placeholder)), Some(Secret::new(verifier)))
+        }
+        None => (RolePassword::None, None),
+    }
+}
+
+fn create_statement(role: &Role, verifier: Option<&Secret>) -> Sql {
+    let mut statement = sql!("create role {} with", Ident::new(&role.name));
+    let attributes = [
+        (role.superuser, "superuser", "nosuperuser"),
+        (role.inherit, "inherit", "noinherit"),
+        (role.create_role, "createrole", "nocreaterole"),
+        (role.create_database, "createdb", "nocreatedb"),
+        (role.login, "login", "nologin"),
+        (role.replication, "replication", "noreplication"),
+        (role.bypass_rls, "bypassrls", "nobypassrls"),
+    ];
+    // Denying an attribute that we may not give is refused as well: what is false anyway is not said.
+    for (has, yes, no) in attributes {
+        match (has, no) {
+            (true, _) => statement = sql!("{} {}", statement, yes),
+            (false, "noinherit") => statement = sql!("{} {}", statement, no),
+            (false, _) => {}
+        }
+    }
+    if role.connection_limit != -1 {
+        statement = sql!("{} connection limit {}", statement, role.connection_limit);
+    }
+    if let Some(until) = &role.valid_until {
+        statement = sql!("{} valid until {}", statement, Literal::new(until));
+    }
+    match verifier {
+        Some(verifier) => sql!("{} password {}", statement, Literal::secret(verifier)),
+        None => statement,
+    }
+}
+
+fn grant(membership: &Membership, client: &Client) -> Sql {
+    let (role, member) = (Ident::new(&membership.role), Ident::new(&membership.member));
+    let word = |yes: bool| if yes { "true" } else { "false" };
+    match (membership.inherit, membership.set) {
+        (Some(inherit), Some(set)) if client.version().grants_subscriptions() => sql!(
+            "grant {} to {} with admin {}, inherit {}, set {}",
+            role,
+            member,
+            word(membership.admin),
+            word(inherit),
+            word(set)
+        ),
+        _ if membership.admin => sql!("grant {} to {} with admin option", role, member),
+        _ => sql!("grant {} to {}", role, member),
+    }
+}
+
+/// A setting's name, which has a dot when it belongs to an extension.
+fn setting_name(name: &str) -> Sql {
+    Sql::join(name.split('.').map(Ident::new), ".")
+}
+
+/// Settings whose value is a list of names, stored with the names quoted (`GUC_LIST_QUOTE`). Given as one string they would
+/// become one name.
+const LISTS: [&str; 5] = [
+    "search_path",
+    "temp_tablespaces",
+    "local_preload_libraries",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+];
+
+fn setting_value(name: &str, value: &str) -> Sql {
+    if !LISTS.contains(&name) {
+        return sql!("{}", Literal::new(value));
+    }
+    let names = split_names(value);
+    if names.is_empty() { Sql::from("''") } else { Sql::join(names.into_iter().map(Literal::new), ", ") }
+}
+
+/// The names in `app, "Mixed Case", public`.
+fn split_names(list: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut name = String::new();
+    let mut quoted = false;
+    let mut chars = list.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => names.push(std::mem::take(&mut name)),
+            c if c.is_whitespace() && !quoted => {}
+            c => name.push(c),
+        }
+    }
+    names.push(name);
+    if names.len() == 1 && list.trim().is_empty() {
+        names.clear();
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role() -> Role {
+        Role {
+            name: "app".to_owned(),
+            superuser: false,
+            inherit: true,
+            create_role: false,
+            create_database: false,
+            login: true,
+            replication: false,
+            bypass_rls: false,
+            connection_limit: -1,
+            valid_until: None,
+            verifier: None,
+            settings: Vec::new(),
+            comment: None,
+        }
+    }
+
+    #[test]
+    fn a_login_role_gets_a_placeholder_that_is_sent_as_a_verifier() {
+        let (password, verifier) = password(&role());
+        let RolePassword::Placeholder(shown) = password else { panic!("no placeholder") };
+        let letters = shown.expose().strip_prefix("placeholder_").unwrap();
+        assert!(letters.len() == 16 && letters.chars().all(|c| c.is_ascii_alphabetic()), "{letters}");
+        let statement = create_statement(&role(), verifier.as_ref());
+        assert!(statement.text().contains("password 'SCRAM-SHA-256$"), "{}", statement.text());
+        assert!(!statement.text().contains(letters));
+    }
+
+    #[test]
+    fn attributes_limits_and_dates_are_carried() {
+        let role = Role {
+            create_database: true,
+            inherit: false,
+            connection_limit: 3,
+            valid_until: Some("2030-01-01 00:00:00.000001+00".to_owned()),
+            ..role()
+        };
+        assert_eq!(
+            create_statement(&role, None).text(),
+            "create role \"app\" with noinherit createdb login connection limit 3 valid until '2030-01-01 00:00:00.000001+00'"
+        );
+    }
+
+    #[test]
+    fn a_list_setting_stays_a_list() {
+        assert_eq!(
+            setting_value("search_path", r#"app, "Mixed ""Case""", public"#).text(),
+            r#"'app', 'Mixed "Case"', 'public'"#
+        );
+        assert_eq!(setting_value("search_path", r#""""#).text(), "''");
+        assert_eq!(setting_value("search_path", "").text(), "''");
+        assert_eq!(setting_value("work_mem", "64MB, really").text(), "'64MB, really'");
+    }
+}

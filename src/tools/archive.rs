@@ -1,0 +1,282 @@
+//! Writing an archive of a schema, reading what is in it, restoring parts of it.
+
+use std::io::Write;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::outcome::RestoreOutcome;
+use super::process::{Tail, ToolCommand};
+use super::stderr::Listener;
+use super::toc::{Section, Toc};
+use super::{ChildConnection, ClientTools, ToolError};
+
+/// What [`dump_schema`] is to write.
+#[derive(Clone, Copy, Debug)]
+pub struct DumpRequest<'a> {
+    /// A snapshot exported on the source, as `pg_export_snapshot()` names it; without one pg_dump takes its own.
+    pub snapshot: Option<&'a str>,
+    /// The archive; an existing file is overwritten.
+    pub file: &'a Path,
+    /// Further options of pg_dump. Not those that name what to include: they make it leave out everything that is in no
+    /// schema (casts, event triggers, publications, default privileges).
+    pub extra: &'a [&'a str],
+}
+
+/// Writes an archive of all definitions of a database, without its rows.
+///
+/// # Errors
+/// When pg_dump cannot be started, fails or is cancelled.
+pub async fn dump_schema(
+    tools: &ClientTools,
+    source: &ChildConnection,
+    request: DumpRequest<'_>,
+    cancel: &CancellationToken,
+) -> Result<(), ToolError> {
+    // Names are quoted because what is a keyword differs between majors.
+    let mut command = ToolCommand::new(&tools.pg_dump)
+        .arg("--schema-only")
+        .arg("--format=custom")
+        .arg("--compress=0")
+        .arg("--quote-all-identifiers")
+        .option("--file", request.file);
+    if let Some(snapshot) = request.snapshot {
+        command = command.option("--snapshot", snapshot);
+    }
+    for option in request.extra {
+        command = command.arg(*option);
+    }
+    let command = command.connect(source, &[]);
+    let mut last_words = Tail::default();
+    let finished = command
+        .run(cancel, |line| {
+            if line.starts_with("pg_dump: warning: ") {
+                warn!(target: "PGMigrate", "{line}");
+            } else {
+                debug!(target: "PGMigrate", "{line}");
+            }
+            last_words.push(line);
+        })
+        .await?;
+    if finished.status.success() { Ok(()) } else { Err(command.failed(finished.status, last_words)) }
+}
+
+/// The table of contents of `archive`.
+///
+/// # Errors
+/// When pg_restore cannot be started, fails or is cancelled, or when its listing cannot be read.
+pub async fn contents(tools: &ClientTools, archive: &Path, cancel: &CancellationToken) -> Result<Toc, ToolError> {
+    let [pre, data, post] = Section::ALL.map(|section| async move {
+        let listing = ToolCommand::new(&tools.pg_restore)
+            .arg("--list")
+            .option("--section", section.as_str())
+            .arg(archive)
+            .output(cancel)
+            .await?;
+        Ok::<_, ToolError>((section, listing))
+    });
+    let (pre, data, post) = tokio::try_join!(pre, data, post)?;
+    Ok(Toc::parse([&pre, &data, &post].map(|(section, listing)| (*section, listing.as_str())))?)
+}
+
+/// What [`restore`] is to create.
+#[derive(Clone, Copy, Debug)]
+pub struct RestoreRequest<'a> {
+    /// The archive.
+    pub archive: &'a Path,
+    /// The entries, and nothing else: the text of [`Toc::write_list`].
+    pub list: &'a str,
+    /// How many workers create indexes and constraints at the same time; at least 1. With 1, errors are counted exactly.
+    pub jobs: usize,
+    /// Objects belong to the user who restores instead of their owners on the source.
+    pub no_owner: bool,
+    /// The role to change to before anything is created.
+    pub role: Option<&'a str>,
+    /// Show what pg_restore says as information; otherwise it is in the debug log.
+    pub verbose: bool,
+    /// Settings, name and value, for every session: `("synchronous_commit", "off")`. Ask for `lc_messages` = `C` where
+    /// the user may set it (superusers may), so that errors can be understood.
+    pub settings: &'a [(&'a str, &'a str)],
+}
+
+/// Creates a part of what is in an archive. Errors of single objects do not stop it; they are in the outcome, to be judged
+/// by [`classify`](super::classify()).
+///
+/// # Errors
+/// When pg_restore cannot be started or is cancelled.
+pub async fn restore(
+    tools: &ClientTools,
+    target: &ChildConnection,
+    request: RestoreRequest<'_>,
+    cancel: &CancellationToken,
+) -> Result<RestoreOutcome, ToolError> {
+    let list = write_list(request.list).map_err(ToolError::List)?;
+    let jobs = request.jobs.max(1);
+    let mut command = ToolCommand::new(&tools.pg_restore).arg("--no-tablespaces").option("--use-list", list.path());
+    // Without --verbose a single pg_restore does not say which entry an error is about; of several workers, the less they
+    // say the less their messages mix.
+    if request.verbose || jobs == 1 {
+        command = command.arg("--verbose");
+    }
+    if jobs > 1 {
+        command = command.option("--jobs", jobs.to_string());
+    }
+    if request.no_owner {
+        command = command.arg("--no-owner");
+    }
+    if let Some(role) = request.role {
+        command = command.option("--role", role);
+    }
+    let command = command.connect(target, request.settings).arg(request.archive);
+
+    let mut listener = Listener::new(jobs);
+    let mut last_words = Tail::default();
+    let finished = command
+        .run(cancel, |line| {
+            if !listener.line(line) {
+                return;
+            }
+            if request.verbose {
+                info!(target: "PGMigrate", "{line}");
+            } else {
+                debug!(target: "PGMigrate", "{line}");
+            }
+            last_words.push(line);
+        })
+        .await?;
+    let (errors, ending) = listener.finish(finished.status);
+    Ok(RestoreOutcome { errors, ending, status: finished.status, last_words: last_words.into_lines() })
+}
+
+fn write_list(list: &str) -> std::io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::with_prefix("pg_migrate-list-")?;
+    file.write_all(list.as_bytes())?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::tools::{Context, Ending, classify, find_all};
+
+    fn testdata(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/testdata").join(path)
+    }
+
+    async fn fake_tools() -> ClientTools {
+        find_all(Some(&testdata("fake/pair"))).await.unwrap().remove(0)
+    }
+
+    fn server(variables: &[(&str, &Path)]) -> ChildConnection {
+        let mut environment: Vec<_> =
+            variables.iter().map(|(name, path)| ((*name).to_owned(), path.display().to_string())).collect();
+        environment.push(("PGOPTIONS".to_owned(), "-c work_mem=1MB".to_owned()));
+        ChildConnection {
+            conninfo: "host=db dbname=app".to_owned(),
+            passfile: Some("/run/passfile".into()),
+            environment,
+        }
+    }
+
+    fn request(list: &str) -> RestoreRequest<'_> {
+        RestoreRequest {
+            archive: Path::new("/tmp/archive"),
+            list,
+            jobs: 1,
+            no_owner: false,
+            role: None,
+            verbose: false,
+            settings: &[],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dump_names_the_snapshot_and_includes_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("record");
+        let request =
+            DumpRequest { snapshot: Some("00000003-1"), file: Path::new("/tmp/archive"), extra: &["--no-comments"] };
+        let source = server(&[("FAKE_RECORD", &record)]);
+        dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap();
+        insta::assert_snapshot!(fs::read_to_string(record).unwrap(), @r"
+        --schema-only
+        --format=custom
+        --compress=0
+        --quote-all-identifiers
+        --file=/tmp/archive
+        --snapshot=00000003-1
+        --no-comments
+        --no-password
+        --dbname=host=db dbname=app
+        LC_ALL=C
+        PGOPTIONS=-c work_mem=1MB
+        PGPASSFILE=/run/passfile
+        ");
+    }
+
+    #[tokio::test]
+    async fn a_dump_that_fails_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let words = dir.path().join("words");
+        fs::write(&words, "pg_dump: error: query failed: ERROR:  permission denied for table t\n").unwrap();
+        let source = server(&[("FAKE_STDERR", &words), ("FAKE_STATUS", Path::new("1"))]);
+        let request = DumpRequest { snapshot: None, file: Path::new("/tmp/archive"), extra: &[] };
+        let error = dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap_err();
+        assert!(error.to_string().ends_with("permission denied for table t"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_restore_gets_its_list_and_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("record");
+        let request = RestoreRequest {
+            jobs: 4,
+            no_owner: true,
+            role: Some("app owner"),
+            settings: &[("synchronous_commit", "off"), ("search_path", r#""$user", public"#)],
+            ..request("7; 2615 1 SCHEMA - app app\n")
+        };
+        let target = server(&[("FAKE_RECORD", &record)]);
+        let outcome = restore(&fake_tools().await, &target, request, &CancellationToken::new()).await.unwrap();
+        assert_eq!(outcome.ending, Ending::Complete);
+        let record = fs::read_to_string(record).unwrap();
+        let record: String = record.split_inclusive('\n').filter(|line| !line.starts_with("--use-list=")).collect();
+        insta::assert_snapshot!(record, @r#"
+        --no-tablespaces
+        --jobs=4
+        --no-owner
+        --role=app owner
+        --no-password
+        --dbname=host=db dbname=app
+        /tmp/archive
+        the list:
+        7; 2615 1 SCHEMA - app app
+        LC_ALL=C
+        PGOPTIONS=-c work_mem=1MB -c synchronous_commit=off -c search_path="$user",\ public
+        PGPASSFILE=/run/passfile
+        "#);
+    }
+
+    #[tokio::test]
+    async fn errors_of_a_restore_are_in_its_outcome() {
+        let words = testdata("unprivileged.stderr");
+        let target = server(&[("FAKE_STDERR", &words), ("FAKE_STATUS", Path::new("1"))]);
+        let outcome = restore(&fake_tools().await, &target, request(""), &CancellationToken::new()).await.unwrap();
+        assert_eq!((outcome.errors.len(), outcome.ending, outcome.status.code()), (4, Ending::Complete, Some(1)));
+        assert_eq!(outcome.last_words.last().unwrap(), "pg_restore: warning: errors ignored on restore: 4");
+        assert!(!outcome.last_words.concat().contains("hunter2"));
+        assert!(!classify(&outcome, &Context::default()).is_success());
+    }
+
+    #[tokio::test]
+    async fn the_contents_of_an_archive_are_read_section_by_section() {
+        let toc = contents(&fake_tools().await, Path::new("/tmp/archive"), &CancellationToken::new()).await.unwrap();
+        let count = |section| toc.entries.iter().filter(|entry| entry.section == section).count();
+        assert_eq!(Section::ALL.map(count), [53, 0, 34]);
+    }
+}
