@@ -57,6 +57,21 @@ impl Kind {
         }
     }
 
+    /// Its name in machine-readable results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Failed => "failed",
+            Kind::Usage => "usage",
+            Kind::Validation => "validation",
+            Kind::Connection => "connection",
+            Kind::Tools => "tools",
+            Kind::Difference => "difference",
+            Kind::Timeout => "timeout",
+            Kind::Interrupted => "interrupted",
+            Kind::Terminated => "terminated",
+        }
+    }
+
     /// The class that stands before the colon on the last line of the log. The first one is what scripts written for the
     /// original look for.
     pub fn class(self) -> &'static str {
@@ -98,14 +113,12 @@ impl Error {
 
 /// `error` and its causes on one line, separated by `: `.
 pub fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
+}
+
+/// The causes of `error`, nearest first.
+pub fn causes(error: &dyn StdError) -> Vec<String> {
+    std::iter::successors(error.source(), |cause| (*cause).source()).map(ToString::to_string).collect()
 }
 
 impl fmt::Display for Error {

@@ -1,5 +1,6 @@
 //! Moves all databases of one PostgreSQL server to another.
 
+pub mod cli;
 pub mod conninfo;
 pub mod error;
 pub mod events;

@@ -1,11 +1,31 @@
 //! What the user asked for: options and environment turned into values, with defaults, precedence and rules across options.
 
+mod build;
+mod output;
+mod pattern;
+
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::conninfo::ConnInfo;
 use crate::sql::Ident;
+
+pub use build::Servers;
+pub use output::{Format, OutputSettings};
+pub use pattern::PatternError;
+
+/// What surrounds the command line: a value, so that what follows from it can be tested.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// Environment variables; those that are not UTF-8 are left out.
+    pub variables: BTreeMap<String, String>,
+    /// The operating system's name of the user.
+    pub user: Option<String>,
+    /// The user's home directory.
+    pub home: Option<PathBuf>,
+}
 
 /// Everything a run is told.
 #[derive(Clone, Debug)]
@@ -46,8 +66,6 @@ pub struct Settings {
     pub no_owner: bool,
     /// Tables that already have rows on the target are added to.
     pub append: bool,
-    /// Print generated placeholder passwords.
-    pub show_passwords: bool,
     /// Show pg_restore's `--verbose` output.
     pub verbose: bool,
     /// Identifies the run in every log line.
