@@ -1,1 +1,5 @@
 //! Black-box tests: the binary against real servers.
+
+mod cli;
+mod hiding;
+mod signals;
