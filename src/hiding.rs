@@ -18,6 +18,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::error::{Error, Kind};
 use crate::settings::Environment;
 
 /// Set in the new image to its process id, so that no other process takes it as meant for itself.
@@ -41,26 +42,27 @@ impl Invocation {
     /// Reads what the program was started with; first, where that holds passwords, starts it again without.
     ///
     /// Must be called before anything else: it replaces the process and reads standard input.
-    pub fn take() -> Self {
+    ///
+    /// # Errors
+    /// When the program was started again and what was hidden did not arrive.
+    pub fn take() -> Result<Self, Error> {
         let mut variables = BTreeMap::from_iter(
             env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         );
         let mut arguments: Vec<OsString> = env::args_os().collect();
         let mut exposed = None;
         if variables.remove(MARKER).is_some_and(|id| id == std::process::id().to_string()) {
-            match receive(io::stdin()) {
-                Ok(hidden) => {
-                    arguments = hidden.arguments;
-                    variables.extend(hidden.variables);
-                }
-                Err(cause) => exposed = Some(format!("cannot receive the arguments: {cause}")),
-            }
+            let hidden = receive(io::stdin()).map_err(|cause| {
+                Error::new(Kind::Failed, "arguments that were hidden from ps did not arrive").caused_by(cause)
+            })?;
+            arguments = hidden.arguments;
+            variables.extend(hidden.variables);
         } else if let Some(hidden) = Hidden::among(&arguments, &variables) {
             exposed = hide(&hidden).err().map(|cause| cause.to_string());
         }
         let user = user_name().or_else(|| variables.get("USER").cloned());
         let home = variables.get("HOME").map(PathBuf::from);
-        Self { arguments, environment: Environment { variables, user, home }, exposed }
+        Ok(Self { arguments, environment: Environment { variables, user, home }, exposed })
     }
 }
 

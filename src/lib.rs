@@ -17,8 +17,8 @@ pub mod validate;
 use std::convert::Infallible;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 
 use crate::cli::{CleanupOptions, Cli, Command, MigrateOptions, OutputOptions};
 use crate::conninfo::ConnInfo;
@@ -65,7 +65,7 @@ pub async fn run(invocation: Invocation) -> ExitCode {
 fn parse(invocation: &Invocation) -> Result<Cli, ExitCode> {
     let arguments =
         cli::argv::normalise(invocation.arguments.iter().cloned()).map_err(|error| report::refuse(&error))?;
-    Cli::try_parse_from(arguments).map_err(|error| {
+    Cli::read(arguments).map_err(|error| {
         let text = error.render().to_string();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => report::print(text.as_bytes()),
@@ -95,7 +95,10 @@ async fn supervise(
     };
     let result = tokio::select! {
         result = work(&mut report, &shutdown) => result,
-        () = shutdown.forced() => Err(shutdown.error().caused_by("a second signal came: nothing was cleaned up")),
+        () = shutdown.forced() => Err(shutdown
+            .error()
+            .caused_by("a second signal came before clean-up was done")
+            .hint("pg_migrate cleanup drops what was left on the servers")),
     };
     report.finish(result, shutdown.signal())
 }

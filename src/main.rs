@@ -7,7 +7,10 @@ use pg_migrate::error::{Error, Kind};
 use pg_migrate::hiding::Invocation;
 
 fn main() -> ExitCode {
-    let invocation = Invocation::take();
+    let invocation = match Invocation::take() {
+        Ok(invocation) => invocation,
+        Err(error) => return pg_migrate::report::refuse(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {

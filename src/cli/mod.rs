@@ -5,7 +5,8 @@ pub mod argv;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 const ENVIRONMENT_AND_EXIT_CODES: &str = "\
@@ -27,7 +28,6 @@ Long options may be shortened as long as they stay unambiguous.";
     version,
     max_term_width = 100,
     args_override_self = true,
-    args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     override_usage = "pg_migrate -s CONNINFO -t CONNINFO [OPTIONS]\n       pg_migrate COMMAND",
     after_help = ENVIRONMENT_AND_EXIT_CODES
@@ -75,7 +75,7 @@ pub struct MigrateOptions {
     pub validate: bool,
 
     /// Refuse when databases, counting selected tables only, are larger than this together; negative: no limit
-    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, help_heading = "Validation")]
+    #[arg(long, value_name = "BYTES", value_parser = whole_number, allow_negative_numbers = true, help_heading = "Validation")]
     pub dbs_max_total_size: Option<i64>,
 
     /// Let the source be of a newer major version than the target, with a warning
@@ -87,11 +87,11 @@ pub struct MigrateOptions {
     pub force_method: Option<ForcedMethod>,
 
     /// Copy connections over all databases together [default: from the servers' capacity]
-    #[arg(long, value_name = "N", help_heading = "Method")]
+    #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub jobs: Option<NonZeroUsize>,
 
     /// Parallel index builds per database [default: like --jobs]
-    #[arg(long, value_name = "N", help_heading = "Method")]
+    #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
 
     /// Directory of pg_dump and pg_restore [default: PATH, then the usual places]
@@ -101,7 +101,7 @@ pub struct MigrateOptions {
     /// When databases replicate, wait until each is at most this many bytes behind; negative: do not wait
     #[arg(
         long,
-        value_name = "BYTES",
+        value_name = "BYTES", value_parser = whole_number,
         default_value_t = -1,
         allow_negative_numbers = true,
         help_heading = "Replication"
@@ -109,7 +109,7 @@ pub struct MigrateOptions {
     pub max_replication_lag: i64,
 
     /// How long that wait may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 86_400, help_heading = "Replication")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value_t = 86_400, help_heading = "Replication")]
     pub lag_timeout: u64,
 
     /// Then finish: carry sequences and materialized views, drop subscriptions, slots and publications.
@@ -242,6 +242,34 @@ pub enum ForcedMethod {
     Replication,
     /// `dump`
     Dump,
+}
+
+impl Cli {
+    /// Reads normalised `arguments`, program name first.
+    ///
+    /// # Errors
+    /// clap's, which may quote arguments; help and version are errors too.
+    pub fn read(arguments: Vec<String>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let (Some(name), true) = (matches.subcommand_name(), matches.args_present()) {
+            let message = format!("options of '{name}' have to stand behind it");
+            return Err(command.error(ErrorKind::ArgumentConflict, message));
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
+fn whole_number(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "it has to be a whole number of bytes".to_owned())
+}
+
+fn positive_number(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "it has to be a whole number of 1 or more".to_owned())
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it has to be a whole number of seconds".to_owned())
 }
 
 fn method(word: &str) -> Result<ForcedMethod, String> {

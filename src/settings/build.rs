@@ -155,15 +155,13 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeMap;
 
-    use clap::Parser;
-
     use super::*;
     use crate::cli::{Cli, argv};
 
     /// Builds settings from arguments; the second value is what was parsed as connection strings.
     fn build(arguments: &[&str], variables: &[(&str, &str)]) -> (Result<Settings, Error>, Vec<String>) {
         let typed = ["pg_migrate"].iter().chain(arguments).map(Into::into);
-        let options = Cli::try_parse_from(argv::normalise(typed).unwrap()).unwrap().migrate;
+        let options = Cli::read(argv::normalise(typed).unwrap()).unwrap().migrate;
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let environment = Environment { variables: BTreeMap::from_iter(variables), ..Environment::default() };
         let output = OutputSettings::new(&options.output, false, &environment);
