@@ -195,7 +195,7 @@ pub struct SelectionOptions {
     #[arg(long, value_name = "TABLE")]
     pub skip_table: Vec<String>,
 
-    /// Carry rows of tables that belong to extensions [default]
+    /// Carry rows of tables that belong to extensions; so it is by default
     #[arg(long, overrides_with = "no_replicate_extension_tables")]
     pub replicate_extension_tables: bool,
 
