@@ -3,6 +3,9 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::pg::PgError;
+use crate::tools::ToolError;
+
 /// A fatal error: what we tried and on what, the cause, and what to do next.
 ///
 /// The message never repeats the cause; [`Error::chain`] prints both.
@@ -57,6 +60,21 @@ impl Kind {
         }
     }
 
+    /// Its name in machine-readable results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Failed => "failed",
+            Kind::Usage => "usage",
+            Kind::Validation => "validation",
+            Kind::Connection => "connection",
+            Kind::Tools => "tools",
+            Kind::Difference => "difference",
+            Kind::Timeout => "timeout",
+            Kind::Interrupted => "interrupted",
+            Kind::Terminated => "terminated",
+        }
+    }
+
     /// The class that stands before the colon on the last line of the log. The first one is what scripts written for the
     /// original look for.
     pub fn class(self) -> &'static str {
@@ -67,6 +85,28 @@ impl Kind {
             Kind::Timeout => "PGMigrateTimeoutError",
             Kind::Interrupted | Kind::Terminated => "PGMigrateInterruptedError",
         }
+    }
+}
+
+impl From<PgError> for Error {
+    fn from(error: PgError) -> Self {
+        Self { kind: Kind::Failed, message: error.to_string(), hints: Vec::new(), source: Some(Box::new(error.cause)) }
+    }
+}
+
+impl From<ToolError> for Error {
+    fn from(error: ToolError) -> Self {
+        let kind = match &error {
+            ToolError::Cancelled { .. } => Kind::Interrupted,
+            ToolError::Start { .. }
+            | ToolError::Lost { .. }
+            | ToolError::Failed { .. }
+            | ToolError::List(_)
+            | ToolError::Toc(_) => Kind::Failed,
+        };
+        let message = error.to_string();
+        let source = StdError::source(&error).map(|cause| cause.to_string().into());
+        Self { kind, message, hints: Vec::new(), source }
     }
 }
 
@@ -98,14 +138,12 @@ impl Error {
 
 /// `error` and its causes on one line, separated by `: `.
 pub fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
+}
+
+/// The causes of `error`, nearest first.
+pub fn causes(error: &dyn StdError) -> Vec<String> {
+    std::iter::successors(error.source(), |cause| (*cause).source()).map(ToString::to_string).collect()
 }
 
 impl fmt::Display for Error {

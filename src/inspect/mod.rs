@@ -5,6 +5,8 @@ mod probe;
 mod relations;
 mod server;
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::facts::{DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
@@ -40,6 +42,18 @@ pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> R
         probe::replication(source, target, settings, &mut facts).await?;
     }
     Ok(facts)
+}
+
+/// Databases that can be connected to on either server, templates left out.
+pub async fn databases(source: &Server, target: &Server) -> Result<Vec<String>, PgError> {
+    let (of_source, of_target) = tokio::try_join!(server::list_databases(source), server::list_databases(target))?;
+    let names: BTreeSet<String> = of_source
+        .into_iter()
+        .chain(of_target)
+        .filter(|entry| entry.connectable && !entry.template)
+        .map(|entry| entry.name)
+        .collect();
+    Ok(names.into_iter().collect())
 }
 
 async fn pair(

@@ -281,6 +281,11 @@ fn databases_query(version: ServerVersion) -> &'static str {
     }
 }
 
+/// The server's databases, without anything else.
+pub(super) async fn list_databases(server: &Server) -> Result<Vec<DatabaseEntry>, PgError> {
+    databases(&server.connect(server.maintenance_database()).await?).await
+}
+
 async fn databases(client: &Client) -> Result<Vec<DatabaseEntry>, PgError> {
     let rows = client.query("list databases", databases_query(client.version()), &[]).await?;
     rows.iter()

@@ -3,7 +3,6 @@
 //! Every object is found by its name, which `sql::names` makes from the database's: no record of a run is needed.
 
 use super::{Context, journal, replication};
-use crate::conninfo::ConnInfo;
 use crate::pg::{PgError, Server};
 use crate::sql::Sql;
 use crate::sql::names::ReplicationNames;
@@ -97,9 +96,14 @@ pub(super) async fn undo(context: &Context, database: &str, names: &ReplicationN
 }
 
 /// The `cleanup` command: whatever runs of ours left for `database`, the journal included.
-pub async fn clean_up(source: &Server, target: &Server, database: &str, mangle: bool) -> Swept {
-    let names = ReplicationNames::new(database, mangle);
-    let mut swept = drop_replication(source, target, database, &names).await;
+pub async fn clean_up(source: &Server, target: &Server, database: &str) -> Swept {
+    let mut swept = Swept::default();
+    for mangle in [false, true] {
+        let names = ReplicationNames::new(database, mangle);
+        let of_these = drop_replication(source, target, database, &names).await;
+        swept.dropped.extend(of_these.dropped);
+        swept.left.extend(of_these.left);
+    }
     if let Ok(client) = target.connect(database).await {
         let there = "select pg_catalog.to_regnamespace('_pg_migrate') is not null";
         let outcome = async {
@@ -114,9 +118,4 @@ pub async fn clean_up(source: &Server, target: &Server, database: &str, mangle: 
         swept.record(outcome.await, "journal on the target".to_owned(), by_hand.to_string());
     }
     swept
-}
-
-/// How the source is reached by the target when the user did not say: as we reach it.
-pub fn source_for_target(settings: &crate::settings::Settings) -> &ConnInfo {
-    settings.source_for_target.as_ref().unwrap_or(&settings.source)
 }

@@ -40,8 +40,10 @@ pub(super) async fn copy_again(context: &Context, database: &str, content: &Cont
     }
     let snapshot = Snapshot::take(context, database).await?;
     let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
-    let begin =
-        sql!("begin isolation level repeatable read read only; set transaction snapshot {}", Literal::new(snapshot.name()));
+    let begin = sql!(
+        "begin isolation level repeatable read read only; set transaction snapshot {}",
+        Literal::new(snapshot.name())
+    );
     source.run("use the snapshot", begin).await?;
     for table in &content.recopied {
         context.check()?;

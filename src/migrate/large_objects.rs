@@ -44,9 +44,7 @@ async fn copy(source: &Client, target: &Client, oid: u32, owner: Option<&Ident>)
     loop {
         let size = i32::try_from(PIECE).unwrap_or(i32::MAX);
         let read = "select pg_catalog.lo_get($1, $2, $3)";
-        let row = source
-            .one(&*doing, read, &[(&oid, Type::OID), (&offset, Type::INT8), (&size, Type::INT4)])
-            .await?;
+        let row = source.one(&*doing, read, &[(&oid, Type::OID), (&offset, Type::INT8), (&size, Type::INT4)]).await?;
         let piece: &[u8] = source.get(&row, 0)?;
         if piece.is_empty() {
             break;

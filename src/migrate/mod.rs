@@ -31,6 +31,7 @@ pub use cleanup::{Swept, clean_up};
 use crate::conninfo::ConnInfo;
 use crate::error::{Error, Kind};
 use crate::events::Events;
+use crate::facts::ServerVersion;
 use crate::pg::Server;
 use crate::plan::Plan;
 use crate::tools::{ChildConnection, ClientTools};
@@ -50,10 +51,12 @@ pub struct Context {
     pub source_for_target: ConnInfo,
     /// pg_dump and pg_restore.
     pub tools: ClientTools,
-    /// How pg_dump reaches the source, database apart.
-    pub dump_from: ChildConnection,
-    /// How pg_restore reaches the target, database apart.
-    pub restore_to: ChildConnection,
+    /// The source's version.
+    pub source_version: ServerVersion,
+    /// How pg_dump reaches the source.
+    pub dump_from: Child,
+    /// How pg_restore reaches the target.
+    pub restore_to: Child,
     /// Where archives are kept while they are needed: a directory of ours that vanishes with the run.
     pub directory: PathBuf,
     /// Identifies the run.
@@ -70,6 +73,27 @@ pub struct Context {
     pub events: Events,
     /// Cancelled by a signal.
     pub cancel: CancellationToken,
+}
+
+/// How a child process reaches a server.
+#[derive(Debug)]
+pub struct Child {
+    /// The server.
+    pub conninfo: ConnInfo,
+    /// The passwords, in a file that only we may read.
+    pub passfile: PathBuf,
+    /// Variables for libpq.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Child {
+    fn in_database(&self, database: &str) -> ChildConnection {
+        ChildConnection {
+            conninfo: self.conninfo.with_dbname(database).child_conninfo(),
+            passfile: Some(self.passfile.clone()),
+            environment: self.environment.clone(),
+        }
+    }
 }
 
 /// What the run waits for once replication runs, and what then happens.

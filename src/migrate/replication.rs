@@ -110,7 +110,12 @@ async fn subscribe(context: &Context, client: &Client, names: &ReplicationNames,
     );
     if context.target_superuser {
         // The statement carries a password: keep it out of the server's log where we may.
-        client.run("keep the password out of the log", "set log_statement = 'none'; set log_min_error_statement = 'panic'").await?;
+        client
+            .run(
+                "keep the password out of the log",
+                "set log_statement = 'none'; set log_min_error_statement = 'panic'",
+            )
+            .await?;
         client.run("keep the password out of the log", "set log_min_duration_statement = -1").await?;
     }
     Ok(client.run(format!("create subscription {}", names.subscription), statement).await?)
@@ -201,9 +206,7 @@ const DROP_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 pub(super) async fn subscription_oid(client: &Client, names: &ReplicationNames) -> Result<Option<u32>, PgError> {
     let query = "select oid from pg_catalog.pg_subscription where subname = $1";
     let name = names.subscription.as_str();
-    let rows = client
-        .query("look for the subscription", query, &[(&name, tokio_postgres::types::Type::TEXT)])
-        .await?;
+    let rows = client.query("look for the subscription", query, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
     rows.first().map(|row| client.get(row, 0)).transpose()
 }
 
@@ -211,9 +214,7 @@ pub(super) async fn subscription_oid(client: &Client, names: &ReplicationNames) 
 pub(super) async fn drop_publication(client: &Client, names: &ReplicationNames) -> Result<bool, PgError> {
     let query = "select exists (select from pg_catalog.pg_publication where pubname = $1)";
     let name = names.publication.as_str();
-    let row = client
-        .one("look for the publication", query, &[(&name, tokio_postgres::types::Type::TEXT)])
-        .await?;
+    let row = client.one("look for the publication", query, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
     let there = client.get(&row, 0)?;
     if there {
         let drop = sql!("drop publication if exists {}", names.publication);

@@ -6,7 +6,7 @@ use super::Context;
 use crate::error::{Error, Kind};
 use crate::plan::Migration;
 use crate::sql::names::PREFIX;
-use crate::tools::{self, ChildConnection, DumpRequest, Entry, RestoreRequest, Section, Toc};
+use crate::tools::{self, DumpRequest, Entry, RestoreRequest, Section, Toc};
 
 /// A schema archive of one database. Its file goes with the run's directory.
 pub(super) struct Archive {
@@ -37,10 +37,7 @@ impl Migration {
             skipped_extensions: &self.skipped_extensions,
             keep_owners: self.keep_owners,
             event_triggers: self.event_triggers,
-            schema_existed: matches!(
-                self.creation,
-                Creation::UseFilled { .. } | Creation::UseEmpty { clean: true }
-            ),
+            schema_existed: matches!(self.creation, Creation::UseFilled { .. } | Creation::UseEmpty { clean: true }),
             jobs,
         }
     }
@@ -55,7 +52,7 @@ impl Archive {
             .tempfile_in(&context.directory)
             .and_then(|file| file.into_temp_path().keep().map_err(|error| error.error))
             .map_err(|error| Error::new(Kind::Failed, "create a file for the schema archive").caused_by(error))?;
-        let from = in_database(&context.dump_from, database);
+        let from = context.dump_from.in_database(database);
         let request = DumpRequest { snapshot, file: &file, extra: &[] };
         tools::dump_schema(&context.tools, &from, request, &context.cancel).await?;
         let contents = tools::contents(&context.tools, &file, &context.cancel).await?;
@@ -95,22 +92,12 @@ impl Archive {
     /// The source's own publications.
     pub(super) async fn restore_publications(&self, context: &Context, keep_owners: bool) -> Result<(), Error> {
         let list = self.contents.write_list(|entry| entry.is_publication() && !is_ours(entry));
-        let manner = Manner {
-            skipped_extensions: &[],
-            keep_owners,
-            event_triggers: false,
-            schema_existed: true,
-            jobs: 1,
-        };
+        let manner =
+            Manner { skipped_extensions: &[], keep_owners, event_triggers: false, schema_existed: true, jobs: 1 };
         self.restore_list(context, manner, &list).await
     }
 
-    async fn restore(
-        &self,
-        context: &Context,
-        manner: Manner<'_>,
-        half: impl Fn(&Entry) -> bool,
-    ) -> Result<(), Error> {
+    async fn restore(&self, context: &Context, manner: Manner<'_>, half: impl Fn(&Entry) -> bool) -> Result<(), Error> {
         let list = self.contents.write_list(|entry| {
             half(entry)
                 && !entry.is_publication()
@@ -126,7 +113,7 @@ impl Archive {
         if list.is_empty() {
             return Ok(());
         }
-        let to = in_database(&context.restore_to, &self.database);
+        let to = context.restore_to.in_database(&self.database);
         let mut settings = vec![("synchronous_commit", "off"), ("statement_timeout", "0"), ("lock_timeout", "0")];
         if context.target_superuser {
             // Errors are told apart by their words.
@@ -169,10 +156,4 @@ fn is_identity(entry: &Entry, identity_indexes: &[u32]) -> bool {
 /// Whether an entry is about a publication that a run of ours made. Listings show names unquoted; ours have no blanks.
 fn is_ours(entry: &Entry) -> bool {
     entry.label.split(' ').any(|word| word.starts_with(PREFIX))
-}
-
-fn in_database(connection: &ChildConnection, database: &str) -> ChildConnection {
-    // A later keyword wins, and a value with blanks or quotes needs quotes and backslashes.
-    let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
-    ChildConnection { conninfo: format!("{} dbname='{quoted}'", connection.conninfo), ..connection.clone() }
 }

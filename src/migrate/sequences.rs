@@ -22,7 +22,11 @@ struct Value {
 
 /// Sets the target's sequences to the source's values. One that is further on the target already is left where it is, and
 /// named: somebody has drawn from it, and its values must not come twice.
-pub(super) async fn carry(context: &Context, database: &str, sequences: &[QualifiedName]) -> Result<Vec<String>, Error> {
+pub(super) async fn carry(
+    context: &Context,
+    database: &str,
+    sequences: &[QualifiedName],
+) -> Result<Vec<String>, Error> {
     if sequences.is_empty() {
         return Ok(Vec::new());
     }

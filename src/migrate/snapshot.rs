@@ -33,9 +33,8 @@ impl Snapshot {
     pub(super) async fn with_slot(context: &Context, database: &str, slot: &Ident) -> Result<Self, Error> {
         let holder = context.source.connect_replication(database).await?;
         holder.run("begin the snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        let create =
-            holder.simple("create the slot", sql!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput USE_SNAPSHOT", slot));
-        let mut create = std::pin::pin!(create);
+        let command = sql!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput USE_SNAPSHOT", slot);
+        let mut create = Box::pin(holder.simple("create the slot", command));
         let begun = Instant::now();
         loop {
             tokio::select! {
@@ -61,6 +60,7 @@ impl Snapshot {
                 }
             }
         }
+        drop(create);
         Self::export(holder).await
     }
 

@@ -85,11 +85,7 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) async fn open(
-        context: &'a Context,
-        database: &str,
-        names: &'a ReplicationNames,
-    ) -> Result<Self, Error> {
+    pub(super) async fn open(context: &'a Context, database: &str, names: &'a ReplicationNames) -> Result<Self, Error> {
         let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
         Ok(Self { context, names, source, target })
     }
@@ -99,7 +95,10 @@ impl<'a> Watch<'a> {
     pub(super) async fn position(&self) -> Result<Goal, Error> {
         let marker = "select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', 'goal')";
         self.source.run("mark the goal", marker).await?;
-        let row = self.source.one("read the end of the WAL", "select pg_catalog.pg_current_wal_flush_lsn()::text", &[]).await?;
+        let row = self
+            .source
+            .one("read the end of the WAL", "select pg_catalog.pg_current_wal_flush_lsn()::text", &[])
+            .await?;
         Ok(Goal::Position(self.lsn(self.source.get(&row, 0)?)?))
     }
 

@@ -21,7 +21,7 @@ type Socket = Either<TcpStream, UnixStream>;
 
 /// Tries the hosts in order (or shuffled, with `load_balance_hosts=random`) until one answers as
 /// `target_session_attrs` asks for. The error is the last host's, with the others' before it.
-pub(super) async fn connect(server: &Server, database: &str, mode: Mode) -> Result<Client, PgError> {
+pub(super) async fn connect(server: &Server, database: &str, mode: Mode) -> Result<(Client, Host), PgError> {
     let conninfo = server.conninfo();
     let mut hosts: Vec<&Host> = conninfo.hosts().iter().collect();
     if conninfo.load_balance_hosts() == LoadBalanceHosts::Random {
@@ -38,7 +38,7 @@ pub(super) async fn connect(server: &Server, database: &str, mode: Mode) -> Resu
         for host in &hosts {
             match host_session(server, host, database, mode).await {
                 Ok(client) => match unfit(&client, round).await? {
-                    None => return Ok(client),
+                    None => return Ok((client, (*host).clone())),
                     Some(reason) => failures.push(Cause::Unusable(format!("{host}: {reason}"))),
                 },
                 Err(cause) => {

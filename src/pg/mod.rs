@@ -36,6 +36,12 @@ impl Server {
         Self(Arc::new(Inner { side, conninfo, application_name: application_name.into() }))
     }
 
+    /// The same server, reduced to the host that answers now.
+    pub async fn pinned(&self) -> Result<Self, PgError> {
+        let (_, host) = connect::connect(self, self.maintenance_database(), startup::Mode::Session).await?;
+        Ok(Self::new(self.side(), self.conninfo().with_only_host(&host), self.application_name()))
+    }
+
     /// Which side it is.
     pub fn side(&self) -> Side {
         self.0.side
@@ -58,14 +64,14 @@ impl Server {
 
     /// Opens a session in `database`.
     pub async fn connect(&self, database: &str) -> Result<Client, PgError> {
-        let client = connect::connect(self, database, startup::Mode::Session).await?;
+        let (client, _) = connect::connect(self, database, startup::Mode::Session).await?;
         session::prepare(&client).await?;
         Ok(client)
     }
 
     /// Opens a session on which replication commands can be sent. It only understands [`Client::simple`].
     pub async fn connect_replication(&self, database: &str) -> Result<Client, PgError> {
-        let client = connect::connect(self, database, startup::Mode::Replication).await?;
+        let (client, _) = connect::connect(self, database, startup::Mode::Replication).await?;
         session::prepare(&client).await?;
         Ok(client)
     }

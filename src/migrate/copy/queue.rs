@@ -59,8 +59,7 @@ impl Queue {
         }
         tables.sort_by_key(|table| table.bytes);
         let (sender, receiver) = oneshot::channel();
-        let batch =
-            Batch { snapshot: snapshot.to_owned(), load, waiting: tables, in_work: 0, result: Some(sender) };
+        let batch = Batch { snapshot: snapshot.to_owned(), load, waiting: tables, in_work: 0, result: Some(sender) };
         self.state().batches.insert(database.to_owned(), batch);
         self.changed.notify_waiters();
         let withdraw = Withdraw { queue: self, database };
@@ -118,9 +117,8 @@ impl State {
             .iter()
             .filter_map(|(database, batch)| Some((database.clone(), next(batch)?)))
             .max_by_key(|(_, bytes)| *bytes)?;
-        let stay = here.filter(|here| {
-            self.batches.get(*here).and_then(next).is_some_and(|own| own.saturating_mul(2) >= bytes)
-        });
+        let stay = here
+            .filter(|here| self.batches.get(*here).and_then(next).is_some_and(|own| own.saturating_mul(2) >= bytes));
         let database = stay.map_or(largest, str::to_owned);
         let batch = self.batches.get_mut(&database)?;
         let table = batch.waiting.pop()?;

@@ -1,5 +1,9 @@
 //! What the user asked for: options and environment turned into values, with defaults, precedence and rules across options.
 
+mod build;
+mod output;
+mod pattern;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +11,11 @@ use std::time::Duration;
 use crate::conninfo::ConnInfo;
 use crate::facts::DatabaseEntry;
 use crate::sql::{Ident, QualifiedName};
+
+pub use crate::conninfo::Environment;
+pub use build::Servers;
+pub use output::{Format, OutputSettings};
+pub use pattern::PatternError;
 
 /// Everything a run is told.
 #[derive(Clone, Debug)]
@@ -47,8 +56,6 @@ pub struct Settings {
     pub no_owner: bool,
     /// Tables that already have rows on the target are added to.
     pub append: bool,
-    /// Print generated placeholder passwords.
-    pub show_passwords: bool,
     /// Show pg_restore's `--verbose` output.
     pub verbose: bool,
     /// Identifies the run in every log line.

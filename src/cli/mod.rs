@@ -1,0 +1,281 @@
+//! The command line as typed. Nothing is decided here: [`crate::settings`] says what it means.
+
+pub mod argv;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const ENVIRONMENT_AND_EXIT_CODES: &str = "\
+Environment:
+  SOURCE_SERVICE_URI, TARGET_SERVICE_URI  stand in for --source and --target
+  PG* variables and the password file     complete both connection strings, as libpq does
+
+Exit codes:
+  0 done, 1 a database or step failed, 2 usage, 3 validation found errors and nothing was changed,
+  4 a server cannot be reached or refuses, 5 pg_dump or pg_restore missing or unfit, 6 verification
+  found differences, 7 a wait passed its limit, 130 and 143 interrupted, after cleaning up
+
+Long options may be shortened as long as they stay unambiguous.";
+
+/// Moves all databases of one PostgreSQL server to another, by logical replication or one-time copy.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "pg_migrate",
+    version,
+    max_term_width = 100,
+    args_override_self = true,
+    disable_help_subcommand = true,
+    override_usage = "pg_migrate -s CONNINFO -t CONNINFO [OPTIONS]\n       pg_migrate COMMAND",
+    after_help = ENVIRONMENT_AND_EXIT_CODES
+)]
+pub struct Cli {
+    /// What to do instead of migrating.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to migrate, without a command.
+    #[command(flatten)]
+    pub migrate: MigrateOptions,
+}
+
+/// What can be done instead of migrating.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Drop everything that earlier runs left on both servers: publications, subscriptions, slots, journals
+    Cleanup(CleanupOptions),
+    /// Print a completion script for a shell
+    Completions {
+        /// Whose completions
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Options of a migration.
+#[derive(Clone, Debug, Args)]
+pub struct MigrateOptions {
+    /// The two servers.
+    #[command(flatten)]
+    pub servers: ServerOptions,
+
+    /// How the target reaches the source, where that differs from how this machine does
+    #[arg(long, value_name = "CONNINFO", help_heading = "Servers")]
+    pub source_for_target: Option<String>,
+
+    /// What to migrate.
+    #[command(flatten)]
+    pub selection: SelectionOptions,
+
+    /// Only validate: report every problem and what cures it, change nothing
+    #[arg(long, help_heading = "Validation")]
+    pub validate: bool,
+
+    /// Refuse when databases, counting selected tables only, are larger than this together; negative: no limit
+    #[arg(long, value_name = "BYTES", value_parser = whole_number, allow_negative_numbers = true, help_heading = "Validation")]
+    pub dbs_max_total_size: Option<i64>,
+
+    /// Let the source be of a newer major version than the target, with a warning
+    #[arg(long, help_heading = "Validation")]
+    pub skip_db_version_check: bool,
+
+    /// replication or dump: no automatic choice and no fall-back
+    #[arg(long, value_name = "METHOD", value_parser = method, help_heading = "Method")]
+    pub force_method: Option<ForcedMethod>,
+
+    /// Copy connections over all databases together [default: from the servers' capacity]
+    #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// Parallel index builds per database [default: like --jobs]
+    #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
+    pub index_jobs: Option<NonZeroUsize>,
+
+    /// Directory of pg_dump and pg_restore [default: PATH, then the usual places]
+    #[arg(long, value_name = "DIR", help_heading = "Method")]
+    pub pgbin: Option<PathBuf>,
+
+    /// When databases replicate, wait until each is at most this many bytes behind; negative: do not wait
+    #[arg(
+        long,
+        value_name = "BYTES", value_parser = whole_number,
+        default_value_t = -1,
+        allow_negative_numbers = true,
+        help_heading = "Replication"
+    )]
+    pub max_replication_lag: i64,
+
+    /// How long that wait may take
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value_t = 86_400, help_heading = "Replication")]
+    pub lag_timeout: u64,
+
+    /// Then finish: carry sequences and materialized views, drop subscriptions, slots and publications.
+    /// Needs --max-replication-lag of 0 or more
+    #[arg(long, help_heading = "Replication")]
+    pub stop_replication: bool,
+
+    /// Name publications, subscriptions and slots after the MD5 of the database's name
+    #[arg(short, long, help_heading = "Replication")]
+    pub mangle: bool,
+
+    /// Do not create databases; one that is missing on the target is an error
+    #[arg(long, help_heading = "Target")]
+    pub no_createdb: bool,
+
+    /// Everything belongs to the user of --target
+    #[arg(long, help_heading = "Target")]
+    pub no_owner: bool,
+
+    /// Add to tables that already have rows on the target, instead of refusing
+    #[arg(long, help_heading = "Target")]
+    pub append: bool,
+
+    /// How to report.
+    #[command(flatten)]
+    pub output: OutputOptions,
+
+    /// Show pg_restore's --verbose output
+    #[arg(short, long, help_heading = "Output")]
+    pub verbose: bool,
+
+    /// Show the placeholder passwords of created roles
+    #[arg(long, help_heading = "Output")]
+    pub show_passwords: bool,
+}
+
+/// Options of `cleanup`.
+#[derive(Clone, Debug, Args)]
+pub struct CleanupOptions {
+    /// The two servers.
+    #[command(flatten)]
+    pub servers: ServerOptions,
+    /// How to report.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// The two servers.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Servers")]
+pub struct ServerOptions {
+    /// The server to read: URI or key=value string, as libpq reads them
+    #[arg(short, long, value_name = "CONNINFO")]
+    pub source: Option<String>,
+
+    /// The server to write
+    #[arg(short, long, value_name = "CONNINFO")]
+    pub target: Option<String>,
+}
+
+/// What to migrate.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "What to migrate")]
+pub struct SelectionOptions {
+    /// Leave out these databases
+    #[arg(short, long, value_name = "A,B")]
+    pub filtered_db: Option<String>,
+
+    /// Do not create these roles (short: -xr)
+    #[arg(long, value_name = "A,B")]
+    pub excluded_roles: Option<String>,
+
+    /// Do not migrate these extensions (short: -xe)
+    #[arg(long, value_name = "A,B")]
+    pub excluded_extensions: Option<String>,
+
+    /// Carry only rows of this table: name, schema.name or database.schema.name, as the catalog spells them;
+    /// quote a part that contains a dot or a double quote. May be repeated
+    #[arg(long, value_name = "TABLE", conflicts_with = "skip_table")]
+    pub with_table: Vec<String>,
+
+    /// Carry rows of all tables but this one. May be repeated
+    #[arg(long, value_name = "TABLE")]
+    pub skip_table: Vec<String>,
+
+    /// Carry rows of tables that belong to extensions; so it is by default
+    #[arg(long, overrides_with = "no_replicate_extension_tables")]
+    pub replicate_extension_tables: bool,
+
+    /// Do not carry them
+    #[arg(long, overrides_with = "replicate_extension_tables")]
+    pub no_replicate_extension_tables: bool,
+}
+
+/// How to report.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputOptions {
+    /// Log what is done in detail
+    #[arg(short, long)]
+    pub debug: bool,
+
+    /// Goes into every log line [default: four random letters and digits]
+    #[arg(long, value_name = "ID")]
+    pub migration_id: Option<String>,
+
+    /// text, or json: the result as one object on standard output; the log stays on standard error
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
+    pub output: OutputFormat,
+
+    /// No progress display
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// What goes to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Nothing: the log says it all
+    #[default]
+    Text,
+    /// The result as one JSON object
+    Json,
+}
+
+/// A word of `--force-method`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForcedMethod {
+    /// `replication`
+    Replication,
+    /// `dump`
+    Dump,
+}
+
+impl Cli {
+    /// Reads normalised `arguments`, program name first.
+    ///
+    /// # Errors
+    /// clap's, which may quote arguments; help and version are errors too.
+    pub fn read(arguments: Vec<String>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let (Some(name), true) = (matches.subcommand_name(), matches.args_present()) {
+            let message = format!("options of '{name}' have to stand behind it");
+            return Err(command.error(ErrorKind::ArgumentConflict, message));
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
+fn whole_number(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "it has to be a whole number of bytes".to_owned())
+}
+
+fn positive_number(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "it has to be a whole number of 1 or more".to_owned())
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it has to be a whole number of seconds".to_owned())
+}
+
+fn method(word: &str) -> Result<ForcedMethod, String> {
+    match word {
+        "replication" => Ok(ForcedMethod::Replication),
+        "dump" => Ok(ForcedMethod::Dump),
+        _ => Err(format!("Unsupported migration method '{word}', use replication or dump")),
+    }
+}

@@ -1,0 +1,161 @@
+//! The main command: inspect, validate, plan, migrate, report.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::MigrateOptions;
+use crate::conninfo::{CHILD_SERVICE, Secret};
+use crate::error::{Error, Kind};
+use crate::events::Events;
+use crate::facts::{Facts, Side};
+use crate::logger;
+use crate::migrate::{self, Child, Context, WaitFor};
+use crate::pg::Server;
+use crate::plan::{self, Plan};
+use crate::report::Report;
+use crate::settings::{Environment, Settings};
+use crate::shutdown::Shutdown;
+use crate::tools::{self, Choice, ClientTools};
+use crate::{inspect, validate};
+
+/// Runs all stages. What happened to single roles and databases is in the report; an error is about the run as a whole.
+pub async fn run(
+    options: MigrateOptions,
+    environment: &Environment,
+    report: &mut Report,
+    shutdown: &Shutdown,
+) -> Result<(), Error> {
+    let settings = Settings::build(options, report.output(), environment, super::parse(environment))?;
+    let token = shutdown.token();
+    let prepared = tokio::select! {
+        biased;
+        () = token.cancelled() => return Err(shutdown.error()),
+        prepared = prepare(&settings, report) => prepared?,
+    };
+    if settings.validate_only {
+        tracing::info!(target: logger::MIGRATE, "validation passed");
+        return Ok(());
+    }
+    let Prepared { source, target, facts, plan, tools } = prepared;
+    let directory = tempfile::Builder::new()
+        .prefix("pg_migrate-")
+        .tempdir()
+        .map_err(|cause| Error::new(Kind::Failed, "cannot create a temporary directory").caused_by(cause))?;
+    let (events, receiver) = Events::channel();
+    let context = Context {
+        dump_from: child(directory.path(), "source", &source)?,
+        restore_to: child(directory.path(), "target", &target)?,
+        source_for_target: settings.source_for_target.clone().unwrap_or_else(|| source.conninfo().clone()),
+        source_version: facts.source.version,
+        tools,
+        directory: directory.path().to_owned(),
+        migration: settings.migration_id.clone(),
+        wait: WaitFor {
+            lag: settings.max_replication_lag,
+            limit: settings.lag_timeout,
+            stop: settings.stop_replication,
+        },
+        verbose: settings.verbose,
+        target_superuser: facts.target.user.superuser,
+        replica_role: facts.target.user.session_replication_role,
+        events,
+        cancel: token.clone(),
+        source,
+        target,
+    };
+    report.follow(receiver, migrate::migrate(Arc::new(context), plan)).await;
+    Ok(())
+}
+
+/// What the stages before the migration have found out and decided.
+struct Prepared {
+    source: Server,
+    target: Server,
+    facts: Facts,
+    plan: Plan,
+    tools: ClientTools,
+}
+
+async fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, Error> {
+    let (source, target, found) = tokio::join!(
+        super::connect(Side::Source, settings.source.clone(), &settings.migration_id),
+        super::connect(Side::Target, settings.target.clone(), &settings.migration_id),
+        tools::find_all(settings.pgbin.as_deref()),
+    );
+    let (source, target) = (source?, target?);
+    let facts = inspect::inspect(&source, &target, settings).await?;
+    report.servers(&facts.source, &facts.target);
+    let plan = plan::build(&facts, settings);
+    report.findings(validate::validate(&facts, settings, &plan))?;
+    let found = found.map_err(|cause| Error::new(Kind::Tools, "pg_dump and pg_restore").caused_by(cause))?;
+    let tools = choose(&found, &facts)?.clone();
+    tracing::debug!(target: logger::MIGRATE, "using pg_dump {} in {:?}", tools.version.text, tools.dir);
+    Ok(Prepared { source, target, facts, plan, tools })
+}
+
+fn choose<'a>(found: &'a [ClientTools], facts: &Facts) -> Result<&'a ClientTools, Error> {
+    let (source, target) = (facts.source.version.major(), facts.target.version.major());
+    match tools::choose(found, source, target) {
+        Choice::Fit(tools) => Ok(tools),
+        Choice::NewerThanTarget(tools) => {
+            tracing::warn!(
+                target: logger::MIGRATE,
+                "pg_dump {} is newer than the target ({target}): what it writes may not be understood there",
+                tools.version.major
+            );
+            Ok(tools)
+        }
+        Choice::None => {
+            let have: Vec<String> = found.iter().map(|tools| tools.version.major.to_string()).collect();
+            let message = format!(
+                "pg_dump must not be older than the source, which is PostgreSQL {source}; found: {}",
+                have.join(", ")
+            );
+            Err(Error::new(Kind::Tools, message)
+                .hint(format!("install the client programs of PostgreSQL {source}, or name them with --pgbin")))
+        }
+    }
+}
+
+/// How pg_dump and pg_restore reach a server: secrets in files of the run's own directory.
+fn child(directory: &Path, name: &str, server: &Server) -> Result<Child, Error> {
+    let conninfo = server.conninfo().with_application_name(server.application_name());
+    let mut environment: Vec<(String, String)> =
+        conninfo.child_environment().into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    if let Some(text) = conninfo.child_service_file() {
+        let file = write_secret(&directory.join(format!("{name}.service")), &text)?;
+        environment.push(("PGSERVICEFILE".to_owned(), file.display().to_string()));
+        environment.push(("PGSERVICE".to_owned(), CHILD_SERVICE.to_owned()));
+    }
+    // Written even when it is empty: libpq must not look into the user's own, for a password that we did not choose.
+    let text = conninfo.child_passfile().unwrap_or_else(|| Secret::new(""));
+    let passfile = write_secret(&directory.join(format!("{name}.pass")), &text)?;
+    Ok(Child { conninfo, passfile, environment })
+}
+
+fn write_secret(path: &Path, text: &Secret) -> Result<PathBuf, Error> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.expose().as_bytes()))
+        .and_then(|()| fs::canonicalize(path))
+        .map_err(|cause| Error::new(Kind::Failed, format!("cannot write {path:?}")).caused_by(cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_secrets_are_for_their_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = write_secret(&directory.path().join("p"), &Secret::new("x")).unwrap();
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

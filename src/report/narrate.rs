@@ -1,0 +1,61 @@
+//! Events and findings as log lines.
+
+use super::progress;
+use super::text::{duration, repr, size};
+use crate::events::{DatabaseStatus, Event, RoleStatus};
+use crate::logger;
+use crate::validate::{Finding, Severity};
+
+/// Logs `event`, if a reader wants to know of it while the migration runs.
+pub(super) fn event(event: &Event) {
+    match event {
+        Event::Role(role) => {
+            let (name, message) = (repr(&role.name), &role.message);
+            match role.status {
+                RoleStatus::Failed => tracing::warn!(target: logger::MIGRATE, "Role {name}: {message}"),
+                RoleStatus::Created | RoleStatus::Exists => {
+                    tracing::debug!(target: logger::MIGRATE, "Role {name}: {message}");
+                }
+            }
+        }
+        Event::Stage { database, stage } => {
+            tracing::info!(target: logger::MIGRATE, "Database {}: {}", repr(database), progress::name(*stage));
+        }
+        Event::CopyPlanned { database, tables, bytes } => {
+            let (name, bytes) = (repr(database), size(*bytes));
+            tracing::info!(target: logger::MIGRATE, "Database {name}: {tables} tables to copy, {bytes}");
+        }
+        Event::TableCopied { database, table, rows, bytes, elapsed } => {
+            let (name, bytes, elapsed) = (repr(database), size(*bytes), duration(*elapsed));
+            tracing::debug!(target: logger::MIGRATE, "Database {name}: copied {table}, {rows} rows, {bytes}, {elapsed}");
+        }
+        Event::CopyProgress { .. } | Event::Lag { .. } => {}
+        Event::Database(database) => {
+            let (name, message) = (repr(&database.name), &database.message);
+            match database.status {
+                DatabaseStatus::Done | DatabaseStatus::Running => {
+                    tracing::info!(target: logger::MIGRATE, "Database {name}: {message}");
+                }
+                DatabaseStatus::Cancelled | DatabaseStatus::TimedOut => {
+                    tracing::warn!(target: logger::MIGRATE, "Database {name}: {message}");
+                }
+                DatabaseStatus::Failed => tracing::error!(target: logger::MIGRATE, "Database {name}: {message}"),
+            }
+            for notice in &database.notices {
+                tracing::warn!(target: logger::MIGRATE, "Database {name}: {notice}");
+            }
+        }
+    }
+}
+
+/// Logs `finding`: its message alone on one line, because scripts match the whole of it, and the cure on the next.
+pub(super) fn finding(finding: &Finding) {
+    let cure = finding.fix.as_ref().map(|fix| format!("  [{}] fix: {fix}", finding.id));
+    for line in [Some(finding.message.as_str()), cure.as_deref()].into_iter().flatten() {
+        match finding.severity {
+            Severity::Info => tracing::info!(target: logger::MIGRATE, "{line}"),
+            Severity::Warning => tracing::warn!(target: logger::MIGRATE, "{line}"),
+            Severity::Error => tracing::error!(target: logger::MIGRATE, "{line}"),
+        }
+    }
+}
