@@ -16,6 +16,7 @@ fn dump_and_restore(pair: &Pair, database: &str) {
     for (script, database) in [(ROLES, "postgres"), (DATABASE, database)] {
         Run::program("/bin/sh")
             .args(["-euc", script, "sh", &pair.source.uri(database), &pair.target.uri(database)])
+            .env("PATH", pair.path())
             .run()
             .expect_code(0);
     }

@@ -14,16 +14,18 @@ type Inventory = BTreeMap<String, String>;
 
 /// What differs, one line for each thing; empty when the databases are equal.
 pub(super) fn differences(source: &Cluster, target: &Cluster, database: &str, pg_dump: &Path) -> Vec<String> {
+    let (source_major, target_major) = (source.installation.major, target.installation.major);
     let (source, target) = std::thread::scope(|scope| {
         let source = scope.spawn(|| inventory(source, database, pg_dump));
         let target = inventory(target, database, pg_dump);
         (source.join().expect("reading the source"), target)
     });
+    let same_major = source_major == target_major;
     let mut differences = Vec::new();
     for (thing, state) in &source {
         match target.get(thing) {
             None => differences.push(format!("only in the source: {thing}")),
-            Some(other) if other != state => {
+            Some(other) if other != state && (same_major || !is_worded_by_server(thing)) => {
                 differences.push(format!("{thing}\n  source: {state}\n  target: {other}"));
             }
             Some(_) => {}
@@ -32,6 +34,11 @@ pub(super) fn differences(source: &Cluster, target: &Cluster, database: &str, pg
     differences
         .extend(target.keys().filter(|thing| !source.contains_key(*thing)).map(|t| format!("only in the target: {t}")));
     differences
+}
+
+/// Each major has its own way to write these, such as with or without the table in front of a view's columns.
+fn is_worded_by_server(entry: &str) -> bool {
+    ["VIEW", "MATERIALIZED VIEW", "RULE", "PROCEDURE"].iter().any(|kind| entry.contains(&format!("; Type: {kind};")))
 }
 
 fn inventory(cluster: &Cluster, database: &str, pg_dump: &Path) -> Inventory {

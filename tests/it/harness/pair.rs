@@ -1,6 +1,7 @@
 //! A source and a target, and what must be true of them after a migration.
 
 use std::env;
+use std::ffi::OsString;
 
 use pg_migrate::sql::names::{JOURNAL_SCHEMA, PREFIX};
 
@@ -41,12 +42,16 @@ impl Pair {
         self.program().args(["-s", &self.source.uri("postgres"), "-t", &self.target.uri("postgres")])
     }
 
-    /// `pg_migrate` without arguments, with fitting pg_dump and pg_restore in its `PATH`.
+    /// `pg_migrate` without arguments.
     pub(crate) fn program(&self) -> Run {
+        Run::pg_migrate().env("PATH", self.path())
+    }
+
+    /// A `PATH` that begins with pg_dump and pg_restore that fit both servers.
+    pub(crate) fn path(&self) -> OsString {
         let inherited = env::var_os("PATH").unwrap_or_default();
         let directories = std::iter::once(self.versions.clients.clone()).chain(env::split_paths(&inherited));
-        let path = env::join_paths(directories).expect("directories from PATH fit into PATH");
-        Run::pg_migrate().env("PATH", path)
+        env::join_paths(directories).expect("directories from PATH fit into PATH")
     }
 
     /// How `database` differs between the two: schema, rows, sequences, large objects, state of indexes, constraints and
