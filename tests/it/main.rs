@@ -1,6 +1,19 @@
 //! Black-box tests: the binary against real servers.
+//!
+//! Each test starts its own servers (about a third of a second each, see [`harness`]), because the program migrates *all*
+//! databases of a server. `cargo test` and `cargo nextest run` both work, as root too: the servers then run as user
+//! `postgres`. Tests are plain functions; the harness brings its own runtime.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `PG_SOURCE_VERSION`, `PG_TARGET_VERSION` | majors of the two servers; default: the newest in `/usr/lib/postgresql` |
+//! | `PG_MIGRATE_REQUIRE=1` | a version that is not installed fails the tests; otherwise they are skipped, and say so |
+//!
+//! A server whose test failed leaves its data directory behind; the test's output names it and ends with the server's log.
 
 mod cli;
 mod conninfo;
+mod harness;
 mod hiding;
 mod signals;
+mod smoke;

@@ -1,0 +1,101 @@
+//! A source and a target, and what must be true of them after a migration.
+
+use std::env;
+use std::ffi::OsString;
+
+use pg_migrate::sql::names::{JOURNAL_SCHEMA, PREFIX};
+
+use super::cli::Run;
+use super::cluster::{Cluster, Options};
+use super::compare;
+use super::versions::Versions;
+
+/// Two running servers.
+pub(crate) struct Pair {
+    /// Where databases come from.
+    pub(crate) source: Cluster,
+    /// Where they go.
+    pub(crate) target: Cluster,
+    versions: Versions,
+}
+
+impl Pair {
+    /// Two servers of the versions that this run tests. `None`, after saying so, when one is not installed:
+    /// `let Some(pair) = Pair::start() else { return };`
+    pub(crate) fn start() -> Option<Self> {
+        Self::with(&Options::default(), &Options::default())
+    }
+
+    /// The same, with options for each side.
+    pub(crate) fn with(source: &Options, target: &Options) -> Option<Self> {
+        let versions = Versions::chosen()?;
+        let (source, target) = std::thread::scope(|scope| {
+            let source = scope.spawn(|| Cluster::start(&versions.source, source));
+            let target = Cluster::start(&versions.target, target);
+            (source.join().expect("the source starts"), target)
+        });
+        Some(Self { source, target, versions })
+    }
+
+    /// `pg_migrate -s … -t …` as superuser through the sockets.
+    pub(crate) fn migrate(&self) -> Run {
+        self.program().args(["-s", &self.source.uri("postgres"), "-t", &self.target.uri("postgres")])
+    }
+
+    /// `pg_migrate` without arguments.
+    pub(crate) fn program(&self) -> Run {
+        Run::pg_migrate().env("PATH", self.path())
+    }
+
+    /// A `PATH` that begins with pg_dump and pg_restore that fit both servers.
+    pub(crate) fn path(&self) -> OsString {
+        let inherited = env::var_os("PATH").unwrap_or_default();
+        let directories = std::iter::once(self.versions.clients.clone()).chain(env::split_paths(&inherited));
+        env::join_paths(directories).expect("directories from PATH fit into PATH")
+    }
+
+    /// How `database` differs between the two: schema, rows, sequences, large objects, state of indexes, constraints and
+    /// triggers. Replication that still runs does not count as a difference.
+    pub(crate) fn differences(&self, database: &str) -> Vec<String> {
+        compare::differences(&self.source, &self.target, database, &self.versions.newest_pg_dump)
+    }
+
+    /// Fails the test unless `database` is the same on both.
+    pub(crate) fn assert_equal(&self, database: &str) {
+        let differences = self.differences(database);
+        assert!(differences.is_empty(), "{database} differs:\n{}", differences.join("\n"));
+    }
+
+    /// What a migration has left on the two servers: slots, publications, subscriptions, the journal.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let in_database = format!(
+            "SELECT 'publication ' || pubname FROM pg_publication WHERE starts_with(pubname, '{PREFIX}')
+             UNION ALL SELECT 'subscription ' || subname FROM pg_subscription
+              WHERE starts_with(subname, '{PREFIX}')
+                AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+             UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname = '{JOURNAL_SCHEMA}'"
+        );
+        // Subscriptions make slots and origins of their own while they copy tables.
+        let in_cluster = format!(
+            "SELECT 'slot ' || slot_name FROM pg_replication_slots
+              WHERE starts_with(slot_name, '{PREFIX}') OR slot_name ~ '^pg_[0-9]+_sync_[0-9]+'
+             UNION ALL SELECT 'replication origin ' || roname FROM pg_replication_origin WHERE roname ~ '^pg_[0-9]+'"
+        );
+        let mut found = Vec::new();
+        for (side, cluster) in [("source", &self.source), ("target", &self.target)] {
+            let slots = cluster.sql("postgres", &in_cluster).into_iter().flatten().flatten();
+            found.extend(slots.map(|thing| format!("{side}: {thing}")));
+            for database in cluster.databases() {
+                let things = cluster.sql(&database, &in_database).into_iter().flatten().flatten();
+                found.extend(things.map(|thing| format!("{side}: {thing} in {database}")));
+            }
+        }
+        found
+    }
+
+    /// Fails the test if a migration has left anything on the two servers.
+    pub(crate) fn assert_nothing_left(&self) {
+        let leftovers = self.leftovers();
+        assert!(leftovers.is_empty(), "left behind:\n{}", leftovers.join("\n"));
+    }
+}
