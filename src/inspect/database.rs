@@ -92,8 +92,10 @@ async fn event_triggers(client: &Client) -> Result<Vec<EventTrigger>, PgError> {
 const PUBLICATIONS: &str = "
 select p.pubname::text, p.puballtables,
        case when p.pubname = $1 then array(
-           select array[t.schemaname::text, t.tablename::text]
-           from pg_catalog.pg_publication_tables t where t.pubname = p.pubname order by 1)
+           select part.name
+           from pg_catalog.pg_publication_tables t,
+                unnest(array[t.schemaname::text, t.tablename::text]) with ordinality part(name, position)
+           where t.pubname = p.pubname order by t.schemaname, t.tablename, part.position)
        else '{}' end
 from pg_catalog.pg_publication p order by 1";
 
@@ -102,12 +104,10 @@ async fn publications(client: &Client, ours: &ReplicationNames) -> Result<Vec<Pu
     let rows = client.query("list publications", PUBLICATIONS, &[(&name, Type::TEXT)]).await?;
     rows.iter()
         .map(|row| {
-            // A two-dimensional array arrives flattened, schema and name in turn.
-            let tables: Vec<String> = client.get(row, 2)?;
             Ok(Publication {
                 name: client.get(row, 0)?,
                 all_tables: client.get(row, 1)?,
-                tables: tables.chunks_exact(2).map(|pair| QualifiedName::new(&pair[0], &pair[1])).collect(),
+                tables: relations::names_in_pairs(&client.get::<Vec<String>>(row, 2)?),
             })
         })
         .collect()

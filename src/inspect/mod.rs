@@ -80,7 +80,14 @@ async fn pair(
     if let (Ok(of_source), Some(Ok(of_target))) = (&on_source, &mut on_target) {
         relations::look_for_rows(target, &name, of_source, of_target).await?;
     }
-    Ok(DatabasePair { name, source: on_source, target: on_target })
+    let locale_known = match (&on_target, facts.source.databases.iter().find(|entry| entry.name == name)) {
+        (None, Some(entry)) => {
+            let client = target.connect(target.maintenance_database()).await?;
+            probe::knows_locale(&client, entry).await?
+        }
+        _ => true,
+    };
+    Ok(DatabasePair { name, source: on_source, target: on_target, locale_known })
 }
 
 fn exists(server: &ServerFacts, name: &str) -> bool {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::facts::{Facts, Probe};
+use tokio_postgres::error::SqlState;
+
+use crate::facts::{DatabaseEntry, Facts, LocaleProvider, Probe};
 use crate::pg::{Client, PgError, Server};
 use crate::settings::Settings;
 use crate::sql;
@@ -106,6 +108,30 @@ async fn subscription(
         None => Probe::Refused(format!("no connection within {} s", LIMIT.as_secs())),
     };
     Ok((right, reach))
+}
+
+/// Whether the target's operating system, or its ICU, knows the locale of `entry`: tried with a temporary collation, because the
+/// catalog only lists what was there when the server was initialised, under one of several spellings.
+pub(super) async fn knows_locale(client: &Client, entry: &DatabaseEntry) -> Result<bool, PgError> {
+    let name = Ident::new(format!("{PREFIX}probe"));
+    let options = match (entry.provider, &entry.locale) {
+        (LocaleProvider::Icu, Some(locale)) => sql!("provider = icu, locale = {}", Literal::new(locale)),
+        (LocaleProvider::Builtin, Some(locale)) => sql!("provider = builtin, locale = {}", Literal::new(locale)),
+        _ => sql!("lc_collate = {}, lc_ctype = {}", Literal::new(&entry.collate), Literal::new(&entry.ctype)),
+    };
+    let attempt = sql!("begin; create collation pg_temp.{} ({}); rollback", name, options);
+    match client.run("try a locale", attempt).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.code().is_some() => {
+            client.run("end a try", "rollback").await?;
+            // Any other refusal, such as a locale of another encoding than this database's, says nothing about it.
+            Ok(!matches!(
+                error.code(),
+                Some(&SqlState::UNDEFINED_FILE | &SqlState::INVALID_PARAMETER_VALUE | &SqlState::UNDEFINED_OBJECT)
+            ))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What a try said, with its transaction ended. A refusal is a fact; a broken session is an error.

@@ -73,7 +73,14 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
            + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0) else 0 end,
        c.reltuples::float8,
        array(select t.tgname::text from pg_catalog.pg_trigger t
-             where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('A', 'R') order by 1)
+             where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('A', 'R') order by 1),
+       case when c.relispartition then array(
+           select part.name
+           from pg_catalog.pg_partition_ancestors(c.oid) with ordinality p(relid, distance)
+           join pg_catalog.pg_class a on a.oid = p.relid
+           join pg_catalog.pg_namespace s on s.oid = a.relnamespace,
+                unnest(array[s.nspname::text, a.relname::text]) with ordinality part(name, position)
+           where a.oid <> c.oid order by p.distance, part.position) else '{}' end
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join columns k on k.attrelid = c.oid
@@ -135,7 +142,13 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         estimated_rows: client.get(row, 18)?,
         has_rows: false,
         replica_triggers: client.get(row, 19)?,
+        ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 20)?),
     })
+}
+
+/// Names from a flat list of schema, name, schema, name: arrays of arrays cannot be read.
+pub(super) fn names_in_pairs(parts: &[String]) -> Vec<QualifiedName> {
+    parts.chunks_exact(2).map(|pair| QualifiedName::new(&pair[0], &pair[1])).collect()
 }
 
 const SEQUENCES: &str = "

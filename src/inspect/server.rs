@@ -50,7 +50,7 @@ pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
 
 struct State {
     system_identifier: Option<i64>,
-    start_time: String,
+    start_time: Option<String>,
     in_recovery: bool,
     read_only: bool,
     wal_senders: i64,
