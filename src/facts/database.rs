@@ -81,6 +81,8 @@ pub struct Table {
     pub kind: TableKind,
     /// Permanent or unlogged; temporary ones are left out.
     pub persistence: Persistence,
+    /// The partitioned tables that it is a partition of, nearest first.
+    pub ancestors: Vec<QualifiedName>,
     /// Extension that it is a member of.
     pub extension: Option<String>,
     /// For a configuration table of an extension: the WHERE clause of the user's rows, or empty for all rows.
