@@ -81,6 +81,8 @@ pub struct Table {
     pub kind: TableKind,
     /// Permanent or unlogged; temporary ones are left out.
     pub persistence: Persistence,
+    /// The partitioned tables that it is a partition of, nearest first.
+    pub ancestors: Vec<QualifiedName>,
     /// Extension that it is a member of.
     pub extension: Option<String>,
     /// For a configuration table of an extension: the WHERE clause of the user's rows, or empty for all rows.
@@ -91,6 +93,8 @@ pub struct Table {
     pub binary_safe: bool,
     /// How UPDATE and DELETE find their row on a subscriber.
     pub replica_identity: ReplicaIdentity,
+    /// OID of the index of REPLICA IDENTITY USING INDEX.
+    pub identity_index: Option<u32>,
     /// Row level security.
     pub row_security: RowSecurity,
     /// Its owner.

@@ -1,6 +1,9 @@
 //! What was found on the two servers. Plain data: nothing here asks, judges or decides.
 
 mod database;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub(crate) mod provider;
 mod server;
 mod version;
 
@@ -56,6 +59,9 @@ pub struct DatabasePair {
     pub source: Result<DatabaseFacts, String>,
     /// Inside it on the target; `None` when it does not exist there yet.
     pub target: Option<Result<DatabaseFacts, String>>,
+    /// Whether the target knows the collation and character type of the source's database, so that it can be created
+    /// there as it is. True when the database exists on the target already.
+    pub locale_known: bool,
 }
 
 /// Something that catalogs cannot answer for sure and that was therefore tried, without leaving a trace.

@@ -1,5 +1,7 @@
 //! One server: version, settings, the connected user, roles, databases, slots.
 
+use std::collections::BTreeSet;
+
 use super::{Probe, ServerVersion};
 use crate::conninfo::Secret;
 
@@ -16,8 +18,8 @@ pub struct ServerFacts {
     pub version: ServerVersion,
     /// `pg_control_system().system_identifier`; `None` when the server does not let us read it.
     pub system_identifier: Option<i64>,
-    /// `pg_postmaster_start_time()`: two servers with one identifier that also started together are one.
-    pub start_time: String,
+    /// `pg_postmaster_start_time()` as text: with the identifier, it tells one server under two names from a copy of it.
+    pub start_time: Option<String>,
     /// Whether it is a standby.
     pub in_recovery: bool,
     /// Whether a transaction of ours would be read-only.
@@ -26,9 +28,11 @@ pub struct ServerFacts {
     pub settings: ServerSettings,
     /// Who we are.
     pub user: User,
-    /// All roles, system roles left out, by name.
+    /// All roles that users made, by name.
     pub roles: Vec<Role>,
-    /// Who is a member of what, among `roles`.
+    /// Names of all roles, the system's own included.
+    pub role_names: BTreeSet<String>,
+    /// Who is a member of what, among `roles`; what was granted may also be a system role, such as `pg_monitor`.
     pub memberships: Vec<Membership>,
     /// All databases, templates included, by name.
     pub databases: Vec<DatabaseEntry>,
@@ -52,6 +56,36 @@ pub struct ServerFacts {
     pub slot_creation: Probe,
     /// May we create a subscription? Tried in a rolled-back transaction on the target.
     pub subscription: Probe,
+}
+
+impl ServerFacts {
+    /// The database of that name.
+    pub fn database(&self, name: &str) -> Option<&DatabaseEntry> {
+        self.databases.iter().find(|entry| entry.name == name)
+    }
+
+    /// Whether it has a role of that name.
+    pub fn has_role(&self, name: &str) -> bool {
+        self.role_names.contains(name)
+    }
+
+    /// The extension of that name, if it may be installed.
+    pub fn available_extension(&self, name: &str) -> Option<&AvailableExtension> {
+        self.available_extensions.iter().find(|extension| extension.name == name)
+    }
+
+    /// Whether our user may install `extension` in a database where it may create objects.
+    pub fn may_install(&self, extension: &AvailableExtension) -> bool {
+        self.user.administrator()
+            || extension.trusted
+            || !extension.superuser
+            || self.extension_allow_list.as_ref().is_some_and(|allowed| allowed.contains(&extension.name))
+    }
+
+    /// Client connections that may still be opened.
+    pub fn free_connections(&self) -> i64 {
+        (self.settings.usable_connections - self.connections).max(0)
+    }
 }
 
 /// Settings of one server, in their own units.
@@ -98,6 +132,14 @@ pub struct User {
     pub member_of: Vec<String>,
     /// May set `session_replication_role`: superuser, or by a grant on the parameter. Tried.
     pub session_replication_role: bool,
+}
+
+impl User {
+    /// Whether it may do what catalogs reserve to superusers and managed services allow their customers' administrators:
+    /// install any extension on offer, create event triggers.
+    pub fn administrator(&self) -> bool {
+        self.superuser || self.member_of.iter().any(|role| super::provider::is_admin(role))
+    }
 }
 
 /// One role.

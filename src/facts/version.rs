@@ -32,6 +32,12 @@ impl ServerVersion {
         self.major() >= 16
     }
 
+    /// A user with CREATEROLE may give CREATEDB, REPLICATION and BYPASSRLS if it has them itself (16); before, CREATEDB
+    /// always and the others never.
+    pub fn grants_own_attributes(self) -> bool {
+        self.major() >= 16
+    }
+
     /// A standby can decode its WAL (16).
     pub fn decodes_on_standby(self) -> bool {
         self.major() >= 16

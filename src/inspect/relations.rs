@@ -23,11 +23,7 @@ const TABLES: &str = "
 with recursive root(oid, base) as (
     select oid, oid from pg_catalog.pg_type where typtype <> 'd'
     union all
-    select d.oid, r.base from root r join pg_catalog.pg_type d on d.typbasetype = r.base and d.typtype = 'd'
-    where r.oid = r.base
-    union all
     select d.oid, r.base from root r join pg_catalog.pg_type d on d.typbasetype = r.oid and d.typtype = 'd'
-    where r.oid <> r.base
 ), safe(oid) as (
     select r.oid from root r join pg_catalog.pg_type t on t.oid = r.base
     where t.typtype = 'e'
@@ -80,7 +76,9 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
            join pg_catalog.pg_class a on a.oid = p.relid
            join pg_catalog.pg_namespace s on s.oid = a.relnamespace,
                 unnest(array[s.nspname::text, a.relname::text]) with ordinality part(name, position)
-           where a.oid <> c.oid order by p.distance, part.position) else '{}' end
+           where a.oid <> c.oid order by p.distance, part.position) else '{}' end,
+       case when c.relreplident = 'i' then
+           (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join columns k on k.attrelid = c.oid
@@ -142,6 +140,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         estimated_rows: client.get(row, 18)?,
         has_rows: false,
         replica_triggers: client.get(row, 19)?,
+        identity_index: client.get(row, 21)?,
         ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 20)?),
     })
 }

@@ -1,5 +1,7 @@
 //! One server, asked in its maintenance database.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tokio_postgres::types::Type;
 
 use super::relations::FIRST_USER_OID;
@@ -14,8 +16,13 @@ use crate::pg::{Client, PgError, Server};
 pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
     let client = server.connect(server.maintenance_database()).await?;
     let (state, settings, user) = tokio::try_join!(state(&client), settings(&client), user(&client))?;
-    let (roles, memberships, databases, slots) =
-        tokio::try_join!(roles(&client), memberships(&client), databases(&client), slots(&client))?;
+    let (roles, role_names, memberships, databases, slots) = tokio::try_join!(
+        roles(&client),
+        role_names(&client),
+        memberships(&client),
+        databases(&client),
+        slots(&client)
+    )?;
     let (blockers, available_extensions) = match server.side() {
         Side::Source => (blockers(&client).await?, Vec::new()),
         Side::Target => (Vec::new(), available_extensions(&client).await?),
@@ -37,6 +44,7 @@ pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
         settings,
         user: User { session_replication_role, ..user },
         roles,
+        role_names,
         memberships,
         databases,
         slots,
@@ -108,7 +116,7 @@ where name in ('wal_level', 'effective_wal_level', 'max_replication_slots', 'max
                'reserved_connections', 'max_slot_wal_keep_size', 'max_parallel_maintenance_workers')";
 
 async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
-    let mut found = std::collections::BTreeMap::new();
+    let mut found = BTreeMap::new();
     for row in client.query("read the server's settings", SETTINGS, &[]).await? {
         found.insert(client.get::<String>(&row, 0)?, client.get::<String>(&row, 1)?);
     }
@@ -212,6 +220,11 @@ async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
             })
         })
         .collect()
+}
+
+async fn role_names(client: &Client) -> Result<BTreeSet<String>, PgError> {
+    let rows = client.query("list names of roles", "select rolname::text from pg_catalog.pg_roles", &[]).await?;
+    rows.iter().map(|row| client.get(row, 0)).collect()
 }
 
 macro_rules! memberships {

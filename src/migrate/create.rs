@@ -12,15 +12,15 @@ use crate::sql::{Ident, Literal, Sql};
 pub(super) async fn database(context: &Context, database: &DatabasePlan, migration: &Migration) -> Result<(), Error> {
     let name = Ident::new(&database.name);
     let (origin, empty_first) = match &migration.creation {
-        Creation::Create { entry, owner } => {
-            create(context, &name, entry, owner.as_deref()).await?;
+        Creation::Create(entry) => {
+            create(context, &name, entry).await?;
             (JournalOrigin::Created, &[][..])
         }
-        Creation::Recreate { entry, owner } => {
+        Creation::Recreate(entry) => {
             let server = context.target.connect(context.target.maintenance_database()).await?;
             tracing::info!(target: "PGTarget", "{name}: dropping what an earlier, unfinished run created");
             server.run(format!("drop database {name}"), sql!("drop database if exists {}", name)).await?;
-            create(context, &name, entry, owner.as_deref()).await?;
+            create(context, &name, entry).await?;
             (JournalOrigin::Created, &[][..])
         }
         Creation::UseEmpty { clean } => {
@@ -41,14 +41,14 @@ pub(super) async fn database(context: &Context, database: &DatabasePlan, migrati
     Ok(journal::begin(&client, &context.migration, origin).await?)
 }
 
-async fn create(context: &Context, name: &Ident, entry: &DatabaseEntry, owner: Option<&str>) -> Result<(), Error> {
+async fn create(context: &Context, name: &Ident, entry: &DatabaseEntry) -> Result<(), Error> {
     let server = context.target.connect(context.target.maintenance_database()).await?;
-    let statement = create_statement(name, entry, owner, server.version());
+    let statement = create_statement(name, entry, server.version());
     Ok(server.run(format!("create database {name}"), statement).await?)
 }
 
 /// From `template0`: only it takes another locale and encoding than its own.
-fn create_statement(name: &Ident, entry: &DatabaseEntry, owner: Option<&str>, version: ServerVersion) -> Sql {
+fn create_statement(name: &Ident, entry: &DatabaseEntry, version: ServerVersion) -> Sql {
     let mut statement = sql!(
         "create database {} template template0 encoding {} lc_collate {} lc_ctype {}",
         name,
@@ -74,10 +74,7 @@ fn create_statement(name: &Ident, entry: &DatabaseEntry, owner: Option<&str>, ve
     if let Some(rules) = &entry.icu_rules {
         statement = sql!("{} icu_rules {}", statement, Literal::new(rules));
     }
-    match owner {
-        Some(owner) => sql!("{} owner {}", statement, Ident::new(owner)),
-        None => statement,
-    }
+    sql!("{} owner {}", statement, Ident::new(&entry.owner))
 }
 
 /// What an earlier run restored, as DROP takes it: schemas, and what is in `public`, which stays with its owner and
@@ -136,8 +133,7 @@ mod tests {
     #[test]
     fn the_locale_of_the_source_is_kept() {
         let name = Ident::new("My App");
-        let statement =
-            create_statement(&name, &entry(LocaleProvider::Icu, Some("de-AT")), Some("app"), ServerVersion(160_003));
+        let statement = create_statement(&name, &entry(LocaleProvider::Icu, Some("de-AT")), ServerVersion(160_003));
         assert_eq!(
             statement.text(),
             "create database \"My App\" template template0 encoding 'UTF8' lc_collate 'en_US.UTF-8' lc_ctype 'C' \
@@ -147,8 +143,7 @@ mod tests {
 
     #[test]
     fn old_servers_know_no_provider() {
-        let statement =
-            create_statement(&Ident::new("d"), &entry(LocaleProvider::Libc, None), None, ServerVersion(130_020));
+        let statement = create_statement(&Ident::new("d"), &entry(LocaleProvider::Libc, None), ServerVersion(130_020));
         assert!(!statement.text().contains("provider"), "{statement}");
     }
 }

@@ -65,9 +65,6 @@ impl Run<'_> {
     async fn migrate(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: "PGMigrate", "{name}: migrating by {}", migration.transfer.method());
-        for reason in &migration.why_dump {
-            tracing::warn!(target: "PGMigrate", "{name}: no replication: {reason}");
-        }
         self.stage(Stage::Preparing);
         if migration.drop_first {
             let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
@@ -247,7 +244,7 @@ impl Run<'_> {
             Work::Continue(_) => (Some(Method::Replication), false),
             Work::Migrate(migration) => (
                 Some(migration.transfer.method()),
-                matches!(migration.creation, Creation::Create { .. } | Creation::Recreate { .. }),
+                matches!(migration.creation, Creation::Create(_) | Creation::Recreate(_)),
             ),
         };
         let progress = self.progress();

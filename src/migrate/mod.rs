@@ -18,6 +18,7 @@ mod sequences;
 mod snapshot;
 mod wait;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub struct Context {
     pub wait: WaitFor,
     /// pg_restore's `--verbose`, shown.
     pub verbose: bool,
+    /// Roles of the source that the target does not get.
+    pub missing_roles: BTreeSet<String>,
     /// Whether the target user is a superuser.
     pub target_superuser: bool,
     /// Whether triggers and foreign keys can be switched off with `session_replication_role`.

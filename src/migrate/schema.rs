@@ -129,7 +129,10 @@ impl Archive {
             settings: &settings,
         };
         let outcome = tools::restore(&context.tools, &to, request, &context.cancel).await?;
-        let verdict = tools::classify(&outcome, &tools::Context { schema_existed: manner.schema_existed });
+        let verdict = tools::classify(
+            &outcome,
+            &tools::Context { schema_existed: manner.schema_existed, missing_roles: &context.missing_roles },
+        );
         for (row, error) in &verdict.harmless {
             tracing::debug!(target: "PGTarget", "{}: harmless ({}): {}", self.database, row.name, error.message);
         }

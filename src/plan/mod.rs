@@ -1,7 +1,26 @@
 //! Facts and settings turned into a plan: every choice is made here, so that `migrate` has none to make. Pure.
 
-use crate::facts::{DatabaseEntry, Role};
-use crate::settings::Method;
+mod capacity;
+mod content;
+mod creation;
+#[cfg(test)]
+pub(crate) mod example;
+pub(crate) mod method;
+mod previous;
+pub(crate) mod roles;
+pub(crate) mod select;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use self::capacity::Capacity;
+pub use self::method::Obstacle;
+use self::previous::Previous;
+pub use self::select::databases;
+use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Role, ServerFacts, provider};
+use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, QualifiedName};
 
@@ -12,6 +31,8 @@ pub struct Plan {
     pub roles: Vec<RolePlan>,
     /// Memberships among them, to be granted after all roles exist.
     pub memberships: Vec<crate::facts::Membership>,
+    /// Roles of the source that the target will not have: excluded, a provider's own, or the system's.
+    pub missing_roles: BTreeSet<String>,
     /// Databases, largest first.
     pub databases: Vec<DatabasePlan>,
     /// Copy connections over all databases together.
@@ -61,9 +82,10 @@ pub enum Work {
 pub struct Migration {
     /// How its data goes.
     pub transfer: Transfer,
-    /// Why not by replication; empty when it is, or when dump was asked for.
-    pub why_dump: Vec<String>,
-    /// Whether an earlier run left a subscription, slot or publication that has to go first.
+    /// What keeps the database from being replicated: why it is dumped, or where replication was demanded, why it will
+    /// fail. Empty when dump was demanded.
+    pub obstacles: Vec<Obstacle>,
+    /// A run that was killed left its publication, slot or subscription: they are dropped before anything else.
     pub drop_first: bool,
     /// How the target database comes to be.
     pub creation: Creation,
@@ -127,20 +149,10 @@ impl Transfer {
 /// How the target database comes to be.
 #[derive(Clone, Debug)]
 pub enum Creation {
-    /// It is created as it is on the source.
-    Create {
-        /// The source's database.
-        entry: DatabaseEntry,
-        /// Its owner; `None`: the target user.
-        owner: Option<String>,
-    },
+    /// It is created as it is on the source, but for an owner to whom our user cannot give it: our user then keeps it.
+    Create(DatabaseEntry),
     /// An earlier run created it and did not end: dropped and created again.
-    Recreate {
-        /// The source's database.
-        entry: DatabaseEntry,
-        /// Its owner; `None`: the target user.
-        owner: Option<String>,
-    },
+    Recreate(DatabaseEntry),
     /// It is there, without objects of a user; with `clean`, because an earlier run's objects are dropped first.
     UseEmpty {
         /// Objects of an earlier, unfinished run are dropped first.
@@ -166,4 +178,153 @@ pub struct TablePlan {
     pub binary: bool,
     /// Bytes on the source.
     pub bytes: u64,
+}
+
+/// Makes every choice. Does not ask whether the plan can succeed; validation does.
+pub fn build(facts: &Facts, settings: &Settings) -> Plan {
+    let (roles, memberships) = roles::plan(facts, &settings.selection);
+    let mut pairs: Vec<_> = facts.databases.iter().collect();
+    pairs.sort_by_key(|pair| (Reverse(facts.source.database(&pair.name).map_or(0, |entry| entry.bytes)), &pair.name));
+    let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
+    share_capacity(facts, settings, &mut databases);
+    let jobs = settings.jobs.map_or_else(|| default_jobs(facts), usize::from);
+    let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
+    let missing_roles = roles::missing(facts, &roles);
+    Plan { roles, memberships, missing_roles, databases, jobs, index_jobs }
+}
+
+/// Four at most: more connections rarely copy faster, and the source is in use.
+const DEFAULT_JOBS: i64 = 4;
+
+/// Connections that are left to others on each server: watching, replication, and the users' own.
+pub(crate) const SPARE_CONNECTIONS: i64 = 5;
+
+fn default_jobs(facts: &Facts) -> usize {
+    let room = |server: &ServerFacts| server.free_connections() - SPARE_CONNECTIONS;
+    usize::try_from(room(&facts.source).min(room(&facts.target)).clamp(1, DEFAULT_JOBS)).unwrap_or(1)
+}
+
+fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &DatabasePair) -> DatabasePlan {
+    let names = ReplicationNames::new(&pair.name, settings.mangle);
+    let work = match (&pair.source, pair.target.as_ref().map(Result::as_ref).transpose()) {
+        (Err(reason), _) | (_, Err(reason)) => Work::Unreachable { reason: reason.clone() },
+        (Ok(source), Ok(target)) => {
+            let previous = previous::find(&facts.source, &pair.name, source, target, &names, settings);
+            match previous {
+                Previous::Running(publication) => {
+                    let published = Some(publication.tables.clone());
+                    Work::Continue(Box::new(content::sort(&settings.selection, &pair.name, source, target, published)))
+                }
+                Previous::Nothing => Work::Migrate(Box::new(migration(facts, settings, roles, pair, source, target))),
+                Previous::Leftovers => {
+                    let migration = migration(facts, settings, roles, pair, source, target);
+                    Work::Migrate(Box::new(Migration { drop_first: true, ..migration }))
+                }
+            }
+        }
+    };
+    DatabasePlan { name: pair.name.clone(), work, names }
+}
+
+fn migration(
+    facts: &Facts,
+    settings: &Settings,
+    roles: &[RolePlan],
+    pair: &DatabasePair,
+    source: &DatabaseFacts,
+    target: Option<&DatabaseFacts>,
+) -> Migration {
+    let selection = &settings.selection;
+    let (replication, obstacles) = method::choose(facts, selection, &pair.name, source, target);
+    let (transfer, obstacles) = match settings.force_method {
+        Some(Method::Dump) => (Transfer::Dump, Vec::new()),
+        Some(Method::Replication) => (replication, obstacles),
+        None if obstacles.is_empty() => (replication, obstacles),
+        None => (Transfer::Dump, obstacles),
+    };
+    let keep_owners =
+        !settings.no_owner && (facts.target.user.superuser || roles::lost_owners(facts, roles, source).is_empty());
+    let mut creation = match facts.source.database(&pair.name) {
+        Some(entry) => creation::choose(entry, target, settings.create_databases),
+        None => Creation::UseEmpty { clean: false },
+    };
+    if let Creation::Create(entry) | Creation::Recreate(entry) = &mut creation
+        && (settings.no_owner || !roles::may_own(facts, roles, &entry.owner))
+    {
+        entry.owner.clone_from(&facts.target.user.name);
+    }
+    let existing = match creation {
+        Creation::UseEmpty { clean: false } | Creation::UseFilled { .. } => target,
+        Creation::UseEmpty { clean: true } | Creation::Create(_) | Creation::Recreate(_) => None,
+    };
+    let published = (transfer != Transfer::Dump)
+        .then(|| content::publishable(selection, &pair.name, source).map(|table| table.name.clone()).collect());
+    Migration {
+        transfer,
+        obstacles,
+        drop_first: false,
+        keep_owners,
+        skipped_extensions: skipped_extensions(facts, settings, source, existing),
+        event_triggers: facts.target.user.administrator(),
+        content: content::sort(selection, &pair.name, source, existing, published),
+        creation,
+    }
+}
+
+/// Extensions of `source` that are not created: excluded ones, those that the target database has, and those of a
+/// managed service that the target does not offer.
+fn skipped_extensions(
+    facts: &Facts,
+    settings: &Settings,
+    source: &DatabaseFacts,
+    existing: Option<&DatabaseFacts>,
+) -> Vec<String> {
+    let skipped = |name: &String| {
+        settings.selection.excluded_extensions.contains(name)
+            || existing.is_some_and(|target| target.extension(name).is_some())
+            || (provider::owns_extension(name) && facts.target.available_extension(name).is_none())
+    };
+    source.extensions.iter().map(|extension| &extension.name).filter(|name| skipped(name)).cloned().collect()
+}
+
+/// Gives slots, senders and workers to the databases in their order; those that come too late are dumped.
+fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabasePlan]) {
+    let replicated = |migration: &Migration| migration.transfer != Transfer::Dump && migration.obstacles.is_empty();
+    let mut wanted = 0;
+    let mut dropped_slots = 0;
+    let mut dropped_subscriptions = 0;
+    for plan in &*databases {
+        let Work::Migrate(migration) = &plan.work else { continue };
+        if replicated(migration) {
+            wanted += method::shares(migration.transfer);
+        }
+        if migration.drop_first {
+            let slot = facts.source.slots.iter().any(|slot| slot.name == plan.names.slot.as_str());
+            dropped_slots += i64::from(slot);
+            dropped_subscriptions += i64::from(has_subscription(facts, plan));
+        }
+    }
+    let mut capacity = Capacity::new(facts, dropped_slots, dropped_subscriptions, wanted);
+    for plan in databases {
+        let Work::Migrate(migration) = &mut plan.work else { continue };
+        if !replicated(migration) {
+            continue;
+        }
+        migration.obstacles = capacity.take(method::shares(migration.transfer));
+        if !migration.obstacles.is_empty() && settings.force_method.is_none() {
+            migration.transfer = Transfer::Dump;
+            migration.content.published.clear();
+            migration.content.recopied.clear();
+        }
+    }
+}
+
+fn has_subscription(facts: &Facts, plan: &DatabasePlan) -> bool {
+    facts
+        .databases
+        .iter()
+        .filter(|pair| pair.name == plan.name)
+        .filter_map(|pair| pair.target.as_ref()?.as_ref().ok())
+        .flat_map(|target| &target.subscriptions)
+        .any(|subscription| subscription.name == plan.names.subscription.as_str())
 }

@@ -4,13 +4,18 @@
 //! command, never at the entry, which parallel workers can mix up. Whatever no row matches is a failure; so is everything
 //! from a server whose messages are not in English.
 
+use std::collections::BTreeSet;
+
 use super::outcome::{Ending, RestoreError, RestoreOutcome};
 
 /// What the caller knows about the target.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Context {
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
     /// The database had a schema before, made by its owner or by an earlier run: objects that exist are left as they are.
     pub schema_existed: bool,
+    /// Roles of the source that the target does not have, as the user was told: what belongs to them stays ours, and what was
+    /// granted to them is not.
+    pub missing_roles: &'a BTreeSet<String>,
 }
 
 /// A kind of error that does no harm.
@@ -20,7 +25,7 @@ pub struct Harmless {
     /// Why it does no harm.
     pub reason: &'static str,
     /// Whether an error is of this kind.
-    pub matches: fn(&RestoreError, &Context) -> bool,
+    pub matches: fn(&RestoreError, &Context<'_>) -> bool,
 }
 
 /// All errors that do no harm.
@@ -74,6 +79,18 @@ pub const HARMLESS: &[Harmless] = &[
         },
     },
     Harmless {
+        name: "missing-role",
+        reason: "the role was not migrated, which was announced: its objects belong to the target user, its privileges \
+                 are left out",
+        matches: |error, context| {
+            enclosed(&error.message, "role \"", "\" does not exist")
+                .is_some_and(|name| context.missing_roles.contains(name))
+                && ["ALTER ", "GRANT ", "REVOKE ", "SET SESSION AUTHORIZATION "]
+                    .iter()
+                    .any(|word| error.command.starts_with(word))
+        },
+    },
+    Harmless {
         name: "object-exists",
         reason: "the object was there before and is left as it is",
         matches: |error, context| context.schema_existed && says_that_it_exists(error),
@@ -105,7 +122,7 @@ impl std::fmt::Debug for Harmless {
 }
 
 /// Tells harmless errors from failures.
-pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context) -> Verdict<'a> {
+pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context<'_>) -> Verdict<'a> {
     let mut verdict = Verdict { harmless: Vec::new(), failures: Vec::new(), ending: outcome.ending };
     for error in &outcome.errors {
         match harmless(error, context) {
@@ -116,7 +133,7 @@ pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context) -> Verdict<'
     verdict
 }
 
-fn harmless(error: &RestoreError, context: &Context) -> Option<&'static Harmless> {
+fn harmless(error: &RestoreError, context: &Context<'_>) -> Option<&'static Harmless> {
     if error.severity.as_deref() != Some("ERROR") {
         return None;
     }

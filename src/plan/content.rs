@@ -1,0 +1,83 @@
+//! What a database holds, sorted by what has to be done with it.
+
+use std::cmp::Reverse;
+
+use super::{Content, TablePlan, select};
+use crate::facts::{DatabaseFacts, Persistence, ReplicaIdentity, Table, TableKind};
+use crate::settings::Selection;
+use crate::sql::QualifiedName;
+use crate::sql::names::PREFIX;
+
+/// Sorts `source`. `published` is what the publication holds, or will hold; `None` where nothing is replicated. `existing`
+/// is the target database whose tables are filled, where it keeps those it has.
+pub(super) fn sort(
+    selection: &Selection,
+    database: &str,
+    source: &DatabaseFacts,
+    existing: Option<&DatabaseFacts>,
+    published: Option<Vec<QualifiedName>>,
+) -> Content {
+    let mut tables: Vec<TablePlan> = source
+        .tables
+        .iter()
+        .filter(|table| select::carries(selection, database, table))
+        .map(|table| plan_table(table, existing.and_then(|target| target.table(&table.name))))
+        .collect();
+    tables.sort_by_key(|table| Reverse(table.bytes));
+    let recopied = match &published {
+        Some(published) => tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect(),
+        None => Vec::new(),
+    };
+    Content {
+        tables,
+        published: published.unwrap_or_default(),
+        recopied,
+        sequences: source.sequences.iter().filter(|it| it.extension.is_none()).map(|it| it.name.clone()).collect(),
+        materialized_views: source
+            .materialized_views
+            .iter()
+            .filter(|view| view.populated && view.extension.is_none())
+            .map(|view| view.name.clone())
+            .collect(),
+        partition_roots: source
+            .tables
+            .iter()
+            .filter(|table| table.kind == TableKind::Partitioned && table.extension.is_none())
+            .map(|table| table.name.clone())
+            .collect(),
+        publications: source.publications.iter().any(|publication| !publication.name.starts_with(PREFIX)),
+        large_objects: source.large_objects.count > 0,
+        identity_indexes: source.tables.iter().filter_map(|table| table.identity_index).collect(),
+    }
+}
+
+/// The tables whose changes a publication of ours may carry. Partitions are listed one by one, so that the target may
+/// attach them as it likes; their roots never are.
+pub(super) fn publishable<'a>(
+    selection: &'a Selection,
+    database: &'a str,
+    source: &'a DatabaseFacts,
+) -> impl Iterator<Item = &'a Table> {
+    source.tables.iter().filter(move |table| {
+        select::carries(selection, database, table)
+            && table.extension.is_none()
+            && table.persistence == Persistence::Permanent
+            && !matches!(table.replica_identity, ReplicaIdentity::Missing { .. })
+    })
+}
+
+fn plan_table(table: &Table, existing: Option<&Table>) -> TablePlan {
+    TablePlan {
+        name: table.name.clone(),
+        columns: table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect(),
+        condition: table.configuration.clone().filter(|condition| !condition.is_empty()),
+        binary: table.binary_safe && existing.is_none_or(|existing| same_types(table, existing)),
+        bytes: u64::try_from(table.bytes).unwrap_or(0),
+    }
+}
+
+fn same_types(table: &Table, existing: &Table) -> bool {
+    table.columns.iter().filter(|column| !column.generated).all(|column| {
+        existing.columns.iter().any(|there| there.name == column.name && there.type_name == column.type_name)
+    })
+}

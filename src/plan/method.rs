@@ -1,0 +1,191 @@
+//! Replication or dump: what stands in the way of replicating a database, and how its rows go when nothing does.
+
+use std::collections::BTreeSet;
+
+use super::{Transfer, content};
+use crate::facts::{AvailableExtension, DatabaseFacts, Facts, Probe, Side, provider};
+use crate::settings::Selection;
+use crate::sql;
+use crate::sql::{Ident, Sql};
+
+/// One reason why a database cannot be replicated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Stable name in kebab-case; that of the finding which reports it.
+    pub id: &'static str,
+    /// What it is about: `source`, `target` or `database "app"`.
+    pub subject: String,
+    /// What is wrong, with the server's words where it refused.
+    pub reason: String,
+    /// The SQL, setting or option that removes it.
+    pub fix: String,
+}
+
+/// Seconds that an open transaction may last before it counts as one that will not end by itself.
+const PATIENCE_SECONDS: i64 = 60;
+
+/// How the rows of a database go, and what keeps them from it. What the servers have too little of is counted elsewhere.
+pub(super) fn choose(
+    facts: &Facts,
+    selection: &Selection,
+    name: &str,
+    source: &DatabaseFacts,
+    target: Option<&DatabaseFacts>,
+) -> (Transfer, Vec<Obstacle>) {
+    let mut obstacles = Vec::new();
+    obstacles.extend(wal_level(facts));
+    obstacles.extend(standby(facts));
+    obstacles.extend(blockers(facts));
+
+    let rights: Vec<_> = publication(facts, selection, name, source).into_iter().chain(subscription(facts)).collect();
+    let through_extras = !rights.is_empty() && has_extras(facts, source, target);
+    if !through_extras {
+        obstacles.extend(rights);
+    }
+
+    obstacles.extend(reach(facts));
+    let own_slot: Vec<_> = replication_connection(facts).into_iter().chain(slot_creation(facts)).collect();
+    let subscription_makes_slot = !own_slot.is_empty() && facts.target_reaches_source == Probe::Works;
+    if !subscription_makes_slot {
+        obstacles.extend(own_slot);
+    }
+
+    let transfer = if through_extras || subscription_makes_slot {
+        Transfer::SubscriptionCopies { aiven_extras: through_extras }
+    } else {
+        Transfer::SlotHandOver
+    };
+    (transfer, obstacles)
+}
+
+/// Shares of slots, senders and workers that a transfer takes: one for the subscription, and where that copies the tables
+/// itself, one more for the table it is at.
+pub(super) fn shares(transfer: Transfer) -> i64 {
+    match transfer {
+        Transfer::Dump => 0,
+        Transfer::SlotHandOver => 1,
+        Transfer::SubscriptionCopies { .. } => 2,
+    }
+}
+
+fn wal_level(facts: &Facts) -> Option<Obstacle> {
+    let level = facts.source.settings.wal_level.as_str();
+    let enough = level == "logical" || (level == "replica" && facts.source.version.decodes_on_demand());
+    (!enough).then(|| Obstacle {
+        id: "wal-level",
+        subject: Side::Source.to_string(),
+        reason: format!("wal_level is {level}, and logical replication needs logical"),
+        fix:
+            "source: ALTER SYSTEM SET wal_level = logical, or at a managed service its switch for logical replication \
+              (rds.logical_replication, cloudsql.logical_decoding); then restart the server"
+                .to_owned(),
+    })
+}
+
+fn standby(facts: &Facts) -> Option<Obstacle> {
+    facts.source.in_recovery.then(|| Obstacle {
+        id: "standby-source",
+        subject: Side::Source.to_string(),
+        reason: "it is a standby, on which no publication can be created".to_owned(),
+        fix: "connect to the primary".to_owned(),
+    })
+}
+
+fn blockers(facts: &Facts) -> Vec<Obstacle> {
+    facts
+        .source
+        .blockers
+        .iter()
+        .filter(|blocker| blocker.prepared || blocker.seconds > PATIENCE_SECONDS)
+        .map(|blocker| Obstacle {
+            id: "slot-blocked",
+            subject: Side::Source.to_string(),
+            reason: format!(
+                "creating a replication slot would wait for {}, which began {} s ago",
+                blocker.who, blocker.seconds
+            ),
+            fix: format!("source: {}", blocker.cure),
+        })
+        .collect()
+}
+
+fn publication(facts: &Facts, selection: &Selection, name: &str, source: &DatabaseFacts) -> Option<Obstacle> {
+    let user = Ident::new(&facts.source.user.name);
+    let foreign: Vec<_> = content::publishable(selection, name, source)
+        .filter(|table| !table.owned && !facts.source.user.superuser)
+        .collect();
+    let (words, fix) = match (foreign.first(), source.publication.refused()) {
+        (None, None) => return None,
+        (Some(first), words) => {
+            let owners: BTreeSet<_> = foreign.iter().map(|table| Ident::new(&table.owner)).collect();
+            let own = format!("only the owner of {} may publish it", first.name);
+            (words.map_or(own, str::to_owned), sql!("GRANT {} TO {}", Sql::join(&owners, ", "), user))
+        }
+        (None, Some(words)) => (words.to_owned(), sql!("GRANT CREATE ON DATABASE {} TO {}", Ident::new(name), user)),
+    };
+    Some(Obstacle {
+        id: "publication-right",
+        subject: format!("database {}", Ident::new(name)),
+        reason: format!("{user} may not create a publication there: {words}"),
+        fix: format!("source: {fix}"),
+    })
+}
+
+fn subscription(facts: &Facts) -> Option<Obstacle> {
+    let target = &facts.target;
+    let user = Ident::new(&target.user.name);
+    target.subscription.refused().map(|words| Obstacle {
+        id: "subscription-right",
+        subject: Side::Target.to_string(),
+        reason: format!("{user} may not create a subscription: {words}"),
+        fix: if target.version.grants_subscriptions() {
+            format!("target: {}", sql!("GRANT pg_create_subscription TO {}", user))
+        } else {
+            "connect to the target as a superuser, or install aiven_extras in the database on both sides".to_owned()
+        },
+    })
+}
+
+fn reach(facts: &Facts) -> Option<Obstacle> {
+    facts.target_reaches_source.refused().map(|words| Obstacle {
+        id: "target-reaches-source",
+        subject: Side::Target.to_string(),
+        reason: format!("it cannot connect to the source: {words}"),
+        fix: "let the target through the source's firewall and pg_hba.conf, or say with --source-for-target how it \
+              reaches the source"
+            .to_owned(),
+    })
+}
+
+fn replication_connection(facts: &Facts) -> Option<Obstacle> {
+    facts.source.replication_connection.refused().map(|words| Obstacle {
+        id: "replication-connection",
+        subject: Side::Source.to_string(),
+        reason: format!("it refuses a replication connection: {words}"),
+        fix: format!(
+            "source: {} (RDS: GRANT rds_replication TO the user), allow the connection in pg_hba.conf, and connect to \
+             the server itself rather than to a pooler",
+            sql!("ALTER ROLE {} REPLICATION", Ident::new(&facts.source.user.name))
+        ),
+    })
+}
+
+fn slot_creation(facts: &Facts) -> Option<Obstacle> {
+    facts.source.slot_creation.refused().map(|words| Obstacle {
+        id: "slot-creation",
+        subject: Side::Source.to_string(),
+        reason: format!("it refuses to create a logical replication slot: {words}"),
+        fix: format!(
+            "source: {} (RDS: GRANT rds_replication TO the user)",
+            sql!("ALTER ROLE {} REPLICATION", Ident::new(&facts.source.user.name))
+        ),
+    })
+}
+
+/// Whether aiven_extras is installed in the database on the source, and is or can be on the target.
+fn has_extras(facts: &Facts, source: &DatabaseFacts, target: Option<&DatabaseFacts>) -> bool {
+    let on_offer = |extension: &AvailableExtension| facts.target.may_install(extension);
+    source.extension(provider::AIVEN_EXTRAS).is_some()
+        && (target.is_some_and(|target| target.extension(provider::AIVEN_EXTRAS).is_some())
+            || facts.target.available_extension(provider::AIVEN_EXTRAS).is_some_and(on_offer))
+}

@@ -1,0 +1,90 @@
+//! Roles, memberships, and who may own what on the target.
+
+use std::collections::BTreeSet;
+
+use super::RolePlan;
+use crate::facts::{DatabaseFacts, Facts, Membership, Role, User, provider};
+use crate::settings::Selection;
+
+/// The roles to create, and the memberships to grant when they all exist.
+pub(super) fn plan(facts: &Facts, selection: &Selection) -> (Vec<RolePlan>, Vec<Membership>) {
+    let roles: Vec<_> = facts
+        .source
+        .roles
+        .iter()
+        .filter(|role| !is_system(&role.name) && !selection.excluded_roles.contains(&role.name))
+        .filter(|role| !provider::owns_role(&role.name, &facts.source.roles))
+        .map(|role| plan_role(role, facts))
+        .collect();
+    let planned = |name: &str| roles.iter().any(|plan| plan.role.name == name);
+    let memberships = facts
+        .source
+        .memberships
+        .iter()
+        .filter(|it| planned(&it.member) && (planned(&it.role) || is_system(&it.role)))
+        .filter(|it| !facts.target.memberships.iter().any(|there| there.role == it.role && there.member == it.member))
+        .cloned()
+        .collect();
+    (roles, memberships)
+}
+
+/// Roles of the source that the target neither has nor gets.
+pub(super) fn missing(facts: &Facts, roles: &[RolePlan]) -> BTreeSet<String> {
+    let planned = |name: &str| roles.iter().any(|plan| plan.role.name == name);
+    facts.source.role_names.iter().filter(|name| !facts.target.has_role(name) && !planned(name)).cloned().collect()
+}
+
+/// Owners of objects in `source` to whom the target user cannot give them; none for objects of the system's roles.
+pub(crate) fn lost_owners<'a>(facts: &Facts, roles: &[RolePlan], source: &'a DatabaseFacts) -> Vec<&'a str> {
+    source
+        .owners
+        .iter()
+        .map(String::as_str)
+        .filter(|owner| !is_system(owner) && !may_own(facts, roles, owner))
+        .collect()
+}
+
+/// Whether the target user can make `owner` the owner of something.
+pub(crate) fn may_own(facts: &Facts, roles: &[RolePlan], owner: &str) -> bool {
+    let user = &facts.target.user;
+    // Whoever creates a role may become a member of it: below 16 CREATEROLE allows that for every role that is not a
+    // superuser, from 16 on for the roles it created itself.
+    let created = roles.iter().any(|plan| plan.role.name == owner && !plan.exists);
+    if created {
+        return user.superuser || user.create_role;
+    }
+    facts.target.has_role(owner)
+        && (user.superuser || user.name == owner || user.member_of.iter().any(|role| role == owner))
+}
+
+/// Roles of PostgreSQL itself.
+pub(crate) fn is_system(role: &str) -> bool {
+    role.starts_with("pg_")
+}
+
+fn plan_role(role: &Role, facts: &Facts) -> RolePlan {
+    let exists = facts.target.has_role(&role.name);
+    let mut role = role.clone();
+    let mut left_out = Vec::new();
+    if !exists {
+        let user = &facts.target.user;
+        let attributes_by_own = facts.target.version.grants_own_attributes();
+        strip(&mut role.superuser, "SUPERUSER", user.superuser, &mut left_out);
+        strip(&mut role.create_database, "CREATEDB", may_give_createdb(user, attributes_by_own), &mut left_out);
+        let may_give = |own: bool| user.superuser || (attributes_by_own && own);
+        strip(&mut role.replication, "REPLICATION", may_give(user.replication), &mut left_out);
+        strip(&mut role.bypass_rls, "BYPASSRLS", may_give(user.bypass_rls), &mut left_out);
+    }
+    RolePlan { role, exists, left_out }
+}
+
+fn may_give_createdb(user: &User, attributes_by_own: bool) -> bool {
+    user.superuser || !attributes_by_own || user.create_database
+}
+
+fn strip(attribute: &mut bool, name: &'static str, allowed: bool, left_out: &mut Vec<&'static str>) {
+    if *attribute && !allowed {
+        *attribute = false;
+        left_out.push(name);
+    }
+}

@@ -1,0 +1,384 @@
+//! Plans that follow from one change to a good pair of servers.
+
+use super::example::{Example, pattern};
+use super::*;
+use crate::facts::{
+    Blocker, Journal, JournalOrigin, Membership, Persistence, Probe, ReplicaIdentity, ServerVersion, Table, TableKind,
+    fixture,
+};
+use crate::settings::TableFilter;
+use crate::sql::QualifiedName;
+
+/// One change, the transfer that follows, and the obstacles that stand in the way of replication.
+type MethodCase = (&'static str, fn(&mut Example), Transfer, &'static [&'static str]);
+
+const COPIES: Transfer = Transfer::SubscriptionCopies { aiven_extras: false };
+const EXTRAS: Transfer = Transfer::SubscriptionCopies { aiven_extras: true };
+
+fn refuse(probe: &mut Probe) {
+    *probe = Probe::Refused("permission denied".to_owned());
+}
+
+fn install_extras(example: &mut Example) {
+    example.source().extensions.push(fixture::extension("aiven_extras", "1.1.18"));
+    example.target().extensions.push(fixture::extension("aiven_extras", "1.1.18"));
+}
+
+const METHODS: &[MethodCase] = &[
+    ("nothing is in the way", |_| (), Transfer::SlotHandOver, &[]),
+    ("dump was demanded", |it| it.settings.force_method = Some(Method::Dump), Transfer::Dump, &[]),
+    (
+        "replication was demanded and cannot be",
+        |it| {
+            it.settings.force_method = Some(Method::Replication);
+            it.facts.source.settings.wal_level = "replica".to_owned();
+        },
+        Transfer::SlotHandOver,
+        &["wal-level"],
+    ),
+    ("too little WAL", |it| it.facts.source.settings.wal_level = "replica".to_owned(), Transfer::Dump, &["wal-level"]),
+    (
+        "19 decodes on demand",
+        |it| {
+            it.facts.source.settings.wal_level = "replica".to_owned();
+            it.facts.source.version = ServerVersion(190_000);
+        },
+        Transfer::SlotHandOver,
+        &[],
+    ),
+    ("the source is a standby", |it| it.facts.source.in_recovery = true, Transfer::Dump, &["standby-source"]),
+    ("only we get no replication connection", |it| refuse(&mut it.facts.source.replication_connection), COPIES, &[]),
+    ("only we may not create a slot", |it| refuse(&mut it.facts.source.slot_creation), COPIES, &[]),
+    (
+        "nobody is known to get a replication connection",
+        |it| {
+            refuse(&mut it.facts.source.replication_connection);
+            it.facts.target_reaches_source = Probe::Untried;
+        },
+        Transfer::Dump,
+        &["replication-connection"],
+    ),
+    (
+        "the target does not reach the source",
+        |it| refuse(&mut it.facts.target_reaches_source),
+        Transfer::Dump,
+        &["target-reaches-source"],
+    ),
+    ("no subscription", |it| refuse(&mut it.facts.target.subscription), Transfer::Dump, &["subscription-right"]),
+    ("no publication", |it| refuse(&mut it.source().publication), Transfer::Dump, &["publication-right"]),
+    (
+        "a table of somebody else",
+        |it| {
+            it.source().tables[0].owned = false;
+            Example::demote(&mut it.facts.source);
+        },
+        Transfer::Dump,
+        &["publication-right"],
+    ),
+    (
+        "aiven_extras gives the rights",
+        |it| {
+            refuse(&mut it.facts.target.subscription);
+            refuse(&mut it.source().publication);
+            install_extras(it);
+        },
+        EXTRAS,
+        &[],
+    ),
+    (
+        "aiven_extras may be installed on the target",
+        |it| {
+            refuse(&mut it.facts.target.subscription);
+            it.source().extensions.push(fixture::extension("aiven_extras", "1.1.18"));
+            it.facts.target.available_extensions.push(fixture::available("aiven_extras", "1.1.18"));
+        },
+        EXTRAS,
+        &[],
+    ),
+    ("aiven_extras is not used without need", |it| install_extras(it), Transfer::SlotHandOver, &[]),
+    ("a prepared transaction", |it| it.facts.source.blockers.push(blocker(true, 1)), Transfer::Dump, &["slot-blocked"]),
+    ("a long transaction", |it| it.facts.source.blockers.push(blocker(false, 61)), Transfer::Dump, &["slot-blocked"]),
+    ("a short one", |it| it.facts.source.blockers.push(blocker(false, 60)), Transfer::SlotHandOver, &[]),
+    ("no free slot", |it| it.facts.source.settings.max_replication_slots = 0, Transfer::Dump, &["replication-slots"]),
+    ("no free sender", |it| it.facts.source.wal_senders = 10, Transfer::Dump, &["wal-senders"]),
+    (
+        "no worker",
+        |it| it.facts.target.settings.max_logical_replication_workers = 0,
+        Transfer::Dump,
+        &["replication-workers"],
+    ),
+    (
+        "no process beside the launcher",
+        |it| it.facts.target.settings.max_worker_processes = 1,
+        Transfer::Dump,
+        &["worker-processes"],
+    ),
+    ("no origin", |it| it.facts.target.settings.max_origins = 0, Transfer::Dump, &["replication-origins"]),
+];
+
+fn blocker(prepared: bool, seconds: i64) -> Blocker {
+    Blocker { who: "pid 7".to_owned(), prepared, seconds, cure: "SELECT pg_terminate_backend(7)".to_owned() }
+}
+
+#[test]
+fn the_method_follows_from_rights_and_settings() {
+    for (change, make, transfer, obstacles) in METHODS {
+        let mut example = Example::new();
+        make(&mut example);
+        let plan = example.plan();
+        let migration = plan.migration("app");
+        assert_eq!(migration.transfer, *transfer, "{change}");
+        let found: Vec<_> = migration.obstacles.iter().map(|obstacle| obstacle.id).collect();
+        assert_eq!(found, *obstacles, "{change}");
+        assert_eq!(migration.content.published.is_empty(), *transfer == Transfer::Dump, "{change}");
+    }
+}
+
+#[test]
+fn the_largest_databases_get_the_slots_that_are_left() {
+    let mut example = Example::new();
+    example.add_database("tiny");
+    example.add_database("empty");
+    example.facts.source.databases.iter_mut().find(|entry| entry.name == "tiny").unwrap().bytes = 1;
+    example.facts.source.settings.max_replication_slots = 2;
+    let plan = example.plan();
+    let order: Vec<_> = plan.databases.iter().map(|database| database.name.as_str()).collect();
+    assert_eq!(order, ["app", "tiny", "empty"]);
+    assert_eq!(plan.transfer("app"), Transfer::SlotHandOver);
+    assert_eq!(plan.transfer("tiny"), Transfer::SlotHandOver);
+    assert_eq!(plan.transfer("empty"), Transfer::Dump);
+    let fix = &plan.migration("empty").obstacles[0].fix;
+    assert!(fix.contains("max_replication_slots = 3"), "{fix}");
+}
+
+#[test]
+fn a_replication_that_runs_is_continued() {
+    let mut example = Example::new();
+    example.replicate();
+    let unlogged = Table { persistence: Persistence::Unlogged, ..fixture::table("cache") };
+    example.source().tables.push(unlogged);
+    let plan = example.plan();
+    let Work::Continue(content) = &plan.database("app").work else { panic!("{plan:?}") };
+    assert_eq!(content.published, [fixture::public("orders")]);
+    assert_eq!(names(&content.recopied), ["cache"]);
+}
+
+#[test]
+fn what_a_killed_run_left_is_dropped_first_and_its_slot_counts_as_free() {
+    let changes: [fn(&mut Example); 4] = [
+        |it| it.target().subscriptions.clear(),
+        |it| it.target().subscriptions[0].enabled = false,
+        |it| it.source().publications.clear(),
+        |it| it.target().journal = Some(journal(JournalOrigin::Created)),
+    ];
+    for change in changes {
+        let mut example = Example::new();
+        example.replicate();
+        change(&mut example);
+        example.facts.source.settings.max_replication_slots = 1;
+        let plan = example.plan();
+        assert!(plan.migration("app").drop_first);
+        assert_eq!(plan.transfer("app"), Transfer::SlotHandOver);
+    }
+}
+
+#[test]
+fn a_slot_of_another_database_is_not_ours() {
+    let mut example = Example::new();
+    example.replicate();
+    example.facts.source.slots[0].database = Some("other".to_owned());
+    assert!(example.plan().migration("app").drop_first);
+}
+
+#[test]
+fn the_target_database_comes_to_be_without_harming_what_the_user_has() {
+    let creation = |change: fn(&mut Example)| {
+        let mut example = Example::new();
+        change(&mut example);
+        example.plan().migration("app").creation.clone()
+    };
+    assert!(matches!(creation(|_| ()), Creation::Create(entry) if entry.owner == "app"));
+    assert!(matches!(creation(|it| it.target().user_objects = 0), Creation::UseEmpty { clean: false }));
+    assert!(
+        matches!(creation(|it| it.target().user_objects = 1), Creation::UseFilled { empty_first } if empty_first.is_empty())
+    );
+    assert!(matches!(
+        creation(|it| it.target().journal = Some(journal(JournalOrigin::Created))),
+        Creation::Recreate(_)
+    ));
+    assert!(matches!(
+        creation(|it| {
+            it.settings.create_databases = false;
+            it.target().journal = Some(journal(JournalOrigin::Created));
+        }),
+        Creation::UseEmpty { clean: true }
+    ));
+    assert!(matches!(
+        creation(|it| it.target().journal = Some(journal(JournalOrigin::Empty))),
+        Creation::UseEmpty { clean: true }
+    ));
+    assert!(matches!(
+        creation(|it| it.target().journal = Some(journal(JournalOrigin::Filled))),
+        Creation::UseFilled { empty_first } if empty_first == [fixture::public("orders")]
+    ));
+}
+
+#[test]
+fn a_database_whose_copy_was_complete_is_never_dropped() {
+    let mut example = Example::new();
+    let complete = Journal { replicating: true, ..journal(JournalOrigin::Created) };
+    example.target().user_objects = 3;
+    example.target().journal = Some(complete);
+    let plan = example.plan();
+    assert!(matches!(&plan.migration("app").creation, Creation::UseFilled { empty_first } if empty_first.is_empty()));
+}
+
+fn journal(origin: JournalOrigin) -> Journal {
+    Journal { migration: "zz99".to_owned(), origin, copied: [fixture::public("orders")].into(), replicating: false }
+}
+
+#[test]
+fn tables_that_replication_does_not_carry_are_copied_again_at_the_finish() {
+    let mut example = Example::new();
+    let missing = ReplicaIdentity::Missing { candidate: None };
+    example.source().tables.extend([
+        Table { persistence: Persistence::Unlogged, ..fixture::table("cache") },
+        Table { replica_identity: missing, bytes: 9_000_000, ..fixture::table("log") },
+        Table { kind: TableKind::Partitioned, ..fixture::table("events") },
+        Table { ancestors: vec![fixture::public("events")], ..fixture::table("events_1") },
+        Table { kind: TableKind::Foreign, ..fixture::table("elsewhere") },
+        Table {
+            extension: Some("postgis".to_owned()),
+            configuration: Some("WHERE srid > 998999".to_owned()),
+            ..fixture::table("spatial_ref_sys")
+        },
+    ]);
+    let plan = example.plan();
+    let content = plan.content("app");
+    assert_eq!(names(&content.tables)[0], "log");
+    assert_eq!(content.published, [fixture::public("orders"), fixture::public("events_1")]);
+    assert_eq!(names(&content.recopied), ["log", "cache", "spatial_ref_sys"]);
+    assert_eq!(content.recopied[2].condition.as_deref(), Some("WHERE srid > 998999"));
+    assert_eq!(content.partition_roots, [fixture::public("events")]);
+}
+
+#[test]
+fn a_table_filter_leaves_out_rows_and_nothing_else() {
+    let mut example = Example::new();
+    example.source().tables.push(fixture::table("log"));
+    example.settings.selection.tables = TableFilter::Skip(vec![pattern("log")]);
+    let plan = example.plan();
+    assert_eq!(names(&plan.content("app").tables), ["orders"]);
+    assert_eq!(plan.content("app").published, [fixture::public("orders")]);
+    assert_eq!(plan.content("app").sequences.len(), 1);
+}
+
+#[test]
+fn generated_columns_are_not_copied() {
+    let mut example = Example::new();
+    example.source().tables[0].columns[1].generated = true;
+    let plan = example.plan();
+    assert_eq!(plan.content("app").tables[0].columns, [crate::sql::Ident::new("id")]);
+}
+
+#[test]
+fn rows_go_in_binary_only_into_the_same_types() {
+    let mut example = Example::new();
+    assert!(example.plan().content("app").tables[0].binary);
+    let mut there = fixture::table("orders");
+    there.columns[0].type_name = "integer".to_owned();
+    example.target().tables.push(there);
+    example.target().user_objects = 1;
+    assert!(!example.plan().content("app").tables[0].binary);
+}
+
+#[test]
+fn an_unprivileged_target_user_keeps_owners_it_may_become_and_no_others() {
+    let mut example = Example::new();
+    example.facts.target.user.superuser = false;
+    assert!(example.plan().migration("app").keep_owners, "app is created by this run");
+    example.facts.target.roles.push(fixture::role("app"));
+    let plan = example.plan();
+    assert!(!plan.migration("app").keep_owners, "app exists, and we are no member of it");
+    assert!(matches!(&plan.migration("app").creation, Creation::Create(entry) if entry.owner == "migrator"));
+    example.facts.target.user.member_of.push("app".to_owned());
+    assert!(example.plan().migration("app").keep_owners);
+    example.settings.no_owner = true;
+    assert!(!example.plan().migration("app").keep_owners);
+}
+
+#[test]
+fn roles_get_no_attribute_that_the_target_user_may_not_give() {
+    let mut example = Example::new();
+    let mut strong = fixture::role("app");
+    (strong.superuser, strong.create_database, strong.replication, strong.bypass_rls) = (true, true, true, true);
+    example.facts.source.roles = vec![strong];
+    example.facts.target.user.superuser = false;
+    assert_eq!(example.plan().roles[0].left_out, ["SUPERUSER"]);
+    example.facts.target.version = ServerVersion(150_018);
+    let plan = example.plan();
+    assert_eq!(plan.roles[0].left_out, ["SUPERUSER", "REPLICATION", "BYPASSRLS"]);
+    assert!(!plan.roles[0].role.superuser && plan.roles[0].role.create_database);
+}
+
+#[test]
+fn system_excluded_and_provider_roles_are_left_out_with_their_memberships() {
+    let mut example = Example::new();
+    let roles = ["app", "app_reader", "left_out", "rdsadmin", "rds_superuser"];
+    example.facts.source.roles = roles.map(fixture::role).to_vec();
+    example.settings.selection.excluded_roles = vec!["left_out".to_owned()];
+    let member = |role: &str, member: &str| Membership {
+        role: role.to_owned(),
+        member: member.to_owned(),
+        admin: false,
+        inherit: Some(true),
+        set: Some(true),
+    };
+    example.facts.source.memberships = vec![
+        member("app_reader", "app"),
+        member("left_out", "app"),
+        member("rds_superuser", "app"),
+        member("pg_monitor", "app"),
+    ];
+    let plan = example.plan();
+    let names: Vec<_> = plan.roles.iter().map(|role| role.role.name.as_str()).collect();
+    assert_eq!(names, ["app", "app_reader"]);
+    assert_eq!(plan.memberships, [member("app_reader", "app"), member("pg_monitor", "app")]);
+}
+
+#[test]
+fn jobs_leave_room_for_others_on_both_servers() {
+    let mut example = Example::new();
+    assert_eq!((example.plan().jobs, example.plan().index_jobs), (4, 4));
+    example.facts.target.connections = 90;
+    assert_eq!(example.plan().jobs, 2);
+    example.facts.source.connections = 97;
+    assert_eq!(example.plan().jobs, 1);
+    example.settings.jobs = std::num::NonZeroUsize::new(9);
+    assert_eq!((example.plan().jobs, example.plan().index_jobs), (9, 9));
+}
+
+#[test]
+fn a_database_that_cannot_be_connected_to_does_not_stop_the_others() {
+    let mut example = Example::new();
+    example.add_database("broken");
+    example.facts.databases[1].source = Err("permission denied for database".to_owned());
+    let plan = example.plan();
+    assert!(matches!(&plan.database("broken").work, Work::Unreachable { reason } if reason.contains("denied")));
+    assert_eq!(plan.transfer("app"), Transfer::SlotHandOver);
+}
+
+#[test]
+fn extensions_that_are_there_excluded_or_the_providers_are_not_created() {
+    let mut example = Example::new();
+    for name in ["hstore", "citext", "rds_tools", "pg_trgm"] {
+        example.source().extensions.push(fixture::extension(name, "1.0"));
+    }
+    example.target().extensions.push(fixture::extension("hstore", "1.0"));
+    example.settings.selection.excluded_extensions = vec!["citext".to_owned()];
+    assert_eq!(example.plan().migration("app").skipped_extensions, ["plpgsql", "hstore", "citext", "rds_tools"]);
+}
+
+fn names(tables: &[TablePlan]) -> Vec<&str> {
+    tables.iter().map(|TablePlan { name: QualifiedName { name, .. }, .. }| name.as_str()).collect()
+}
