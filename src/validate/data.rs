@@ -15,17 +15,14 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn tables(case: &Case<'_>) -> Vec<Found> {
     unreadable(case, "tables", |database| {
-        let content = database.content()?;
-        let read = content.tables.iter().filter_map(|table| database.source.table(&table.name));
-        Some(read.filter(|table| !table.readable).map(|table| &table.name).collect())
+        database.carried().filter(|table| !table.readable).map(|table| &table.name).collect()
     })
 }
 
 fn sequences(case: &Case<'_>) -> Vec<Found> {
     unreadable(case, "sequences", |database| {
-        let content = database.content()?;
-        let unreadable = database.source.sequences.iter().filter(|sequence| !sequence.readable);
-        Some(unreadable.map(|sequence| &sequence.name).filter(|name| content.sequences.contains(name)).collect())
+        let own = database.source.sequences.iter().filter(|sequence| sequence.extension.is_none());
+        own.filter(|sequence| !sequence.readable).map(|sequence| &sequence.name).collect()
     })
 }
 
@@ -33,13 +30,13 @@ fn sequences(case: &Case<'_>) -> Vec<Found> {
 fn unreadable<'a>(
     case: &Case<'a>,
     kind: &'static str,
-    find: impl Fn(super::Database<'a>) -> Option<Vec<&'a QualifiedName>>,
+    find: impl Fn(super::Database<'a>) -> Vec<&'a QualifiedName>,
 ) -> Vec<Found> {
     let user = Ident::new(&case.facts.source.user.name);
     let mut found = Vec::new();
     for database in case.databases() {
         let mut schemas = BTreeMap::<_, Vec<_>>::new();
-        for name in find(database).unwrap_or_default() {
+        for name in find(database) {
             schemas.entry(&name.schema).or_default().push(name);
         }
         for (schema, names) in schemas {
@@ -73,8 +70,7 @@ fn row_security(case: &Case<'_>) -> Vec<Found> {
     let bypass = sql!("ALTER ROLE {} BYPASSRLS", Ident::new(&user.name));
     let mut found = Vec::new();
     for database in case.databases() {
-        let copied = database.content().into_iter().flat_map(|content| &content.tables);
-        for table in copied.filter_map(|table| database.source.table(&table.name)) {
+        for table in database.carried() {
             let hidden = match table.row_security {
                 RowSecurity::Off => false,
                 RowSecurity::Enabled => !table.owned,

@@ -18,10 +18,11 @@ mod tables;
 mod tests;
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::error::{Error, Kind};
-use crate::facts::{DatabaseFacts, Facts};
+use crate::facts::{DatabaseFacts, Facts, Table};
 use crate::plan::{Content, DatabasePlan, Migration, Plan, Transfer, Work};
 use crate::settings::Settings;
 use crate::sql::{Ident, QualifiedName};
@@ -198,6 +199,17 @@ impl<'a> Database<'a> {
     /// Where to type SQL for its side on the target.
     fn on_target(self, sql: impl fmt::Display) -> String {
         format!("target database {}: {sql}", Ident::new(self.name))
+    }
+
+    /// What the source says about some tables of the plan.
+    fn source_tables(self, names: impl IntoIterator<Item = &'a QualifiedName>) -> impl Iterator<Item = &'a Table> {
+        let names: HashSet<_> = names.into_iter().collect();
+        self.source.tables.iter().filter(move |table| names.contains(&table.name))
+    }
+
+    /// What the source says about the tables whose rows are carried.
+    fn carried(self) -> impl Iterator<Item = &'a Table> {
+        self.source_tables(self.content().into_iter().flat_map(|content| &content.tables).map(|table| &table.name))
     }
 
     fn content(self) -> Option<&'a Content> {

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Database, Found, list};
-use crate::facts::{Persistence, ReplicaIdentity, Side, Table};
-use crate::plan::Migration;
+use crate::facts::{DatabaseFacts, Persistence, ReplicaIdentity, Side, Table};
 use crate::settings::Method;
 use crate::sql;
 use crate::sql::Ident;
@@ -61,8 +60,10 @@ pub(super) fn obstacles(case: &Case<'_>, id: &str) -> Vec<Found> {
 /// Tables that would be replicated if they could be.
 fn recopied<'a>(case: &Case<'a>) -> impl Iterator<Item = (Database<'a>, &'a Table)> {
     case.replications()
-        .flat_map(|(database, migration)| migration.content.recopied.iter().map(move |table| (database, table)))
-        .filter_map(|(database, table)| Some((database, database.source.table(&table.name)?)))
+        .flat_map(|(database, migration)| {
+            let names = migration.content.recopied.iter().map(|table| &table.name);
+            database.source_tables(names).map(move |table| (database, table))
+        })
         .filter(|(_, table)| table.extension.is_none())
 }
 
@@ -117,14 +118,13 @@ fn large_objects(case: &Case<'_>) -> Vec<Found> {
 }
 
 fn replica_triggers(case: &Case<'_>) -> Vec<Found> {
-    let published = |migration: &'_ Migration, table: &Table| migration.content.published.contains(&table.name);
     case.replications()
         .flat_map(|(database, migration)| {
-            let tables = database.source.tables.iter().filter(move |table| published(migration, table));
-            tables.map(move |table| (database, table))
+            let existing = database.target.map(DatabaseFacts::tables_by_name).unwrap_or_default();
+            let tables = database.source_tables(&migration.content.published);
+            tables.map(move |table| (database, table, existing.get(&table.name).copied().unwrap_or(table)))
         })
-        .filter_map(|(database, table)| {
-            let there = database.target.and_then(|target| target.table(&table.name)).unwrap_or(table);
+        .filter_map(|(database, table, there)| {
             if there.replica_triggers.is_empty() {
                 return None;
             }

@@ -1,7 +1,7 @@
 //! Tables that the target has already.
 
 use super::{Case, Check, Database, Found, list};
-use crate::facts::Table;
+use crate::facts::{DatabaseFacts, Table};
 use crate::plan::{Creation, Migration};
 use crate::sql;
 
@@ -13,11 +13,8 @@ fn kept<'a>(case: &Case<'a>) -> impl Iterator<Item = (Database<'a>, &'a Migratio
     case.migrations()
         .filter(|(_, it)| matches!(it.creation, Creation::UseEmpty { clean: false } | Creation::UseFilled { .. }))
         .flat_map(|(database, migration)| {
-            let tables = migration.content.tables.iter();
-            tables.filter_map(move |table| {
-                let (source, target) = (database.source.table(&table.name)?, database.target?.table(&table.name)?);
-                Some((database, migration, source, target))
-            })
+            let existing = database.target.map(DatabaseFacts::tables_by_name).unwrap_or_default();
+            database.carried().filter_map(move |table| Some((database, migration, table, *existing.get(&table.name)?)))
         })
         // CREATE EXTENSION fills some of its own.
         .filter(|(_, _, source, _)| source.extension.is_none())
