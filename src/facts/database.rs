@@ -1,6 +1,6 @@
 //! Inside one database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Probe;
 use crate::sql::{Ident, QualifiedName};
@@ -42,6 +42,11 @@ impl DatabaseFacts {
     /// The installed extension of that name.
     pub fn extension(&self, name: &str) -> Option<&Extension> {
         self.extensions.iter().find(|extension| extension.name == name)
+    }
+
+    /// All tables by name, for those who look up many: a database may have tens of thousands.
+    pub fn tables_by_name(&self) -> HashMap<&QualifiedName, &Table> {
+        self.tables.iter().map(|table| (&table.name, table)).collect()
     }
 
     /// The table of that name.

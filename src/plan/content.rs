@@ -1,6 +1,7 @@
 //! What a database holds, sorted by what has to be done with it.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use super::{Content, TablePlan, select};
 use crate::facts::{DatabaseFacts, Persistence, ReplicaIdentity, Table, TableKind};
@@ -17,15 +18,19 @@ pub(super) fn sort(
     existing: Option<&DatabaseFacts>,
     published: Option<Vec<QualifiedName>>,
 ) -> Content {
+    let existing = existing.map(DatabaseFacts::tables_by_name).unwrap_or_default();
     let mut tables: Vec<TablePlan> = source
         .tables
         .iter()
         .filter(|table| select::carries(selection, database, table))
-        .map(|table| plan_table(table, existing.and_then(|target| target.table(&table.name))))
+        .map(|table| plan_table(table, existing.get(&table.name).copied()))
         .collect();
     tables.sort_by_key(|table| Reverse(table.bytes));
     let recopied = match &published {
-        Some(published) => tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect(),
+        Some(published) => {
+            let published: HashSet<_> = published.iter().collect();
+            tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect()
+        }
         None => Vec::new(),
     };
     Content {

@@ -10,7 +10,7 @@ mod previous;
 pub(crate) mod roles;
 pub(crate) mod select;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

@@ -10,7 +10,7 @@ use crate::settings::TableFilter;
 use crate::sql::QualifiedName;
 
 /// One change, the transfer that follows, and the obstacles that stand in the way of replication.
-type MethodCase = (&'static str, fn(&mut Example), Transfer, &'static [&'static str]);
+pub(crate) type MethodCase = (&'static str, fn(&mut Example), Transfer, &'static [&'static str]);
 
 const COPIES: Transfer = Transfer::SubscriptionCopies { aiven_extras: false };
 const EXTRAS: Transfer = Transfer::SubscriptionCopies { aiven_extras: true };
@@ -24,7 +24,7 @@ fn install_extras(example: &mut Example) {
     example.target().extensions.push(fixture::extension("aiven_extras", "1.1.18"));
 }
 
-const METHODS: &[MethodCase] = &[
+pub(crate) const METHODS: &[MethodCase] = &[
     ("nothing is in the way", |_| (), Transfer::SlotHandOver, &[]),
     ("dump was demanded", |it| it.settings.force_method = Some(Method::Dump), Transfer::Dump, &[]),
     (

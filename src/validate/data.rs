@@ -1,0 +1,129 @@
+//! Rows on the source: whether all of them can be read.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Check, Found, list};
+use crate::facts::RowSecurity;
+use crate::sql;
+use crate::sql::{Ident, QualifiedName};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::new("unreadable-table", tables),
+    Check::new("unreadable-sequence", sequences),
+    Check::new("row-security", row_security),
+];
+
+fn tables(case: &Case<'_>) -> Vec<Found> {
+    unreadable(case, "tables", |database| {
+        database.carried().filter(|table| !table.readable).map(|table| &table.name).collect()
+    })
+}
+
+fn sequences(case: &Case<'_>) -> Vec<Found> {
+    unreadable(case, "sequences", |database| {
+        let own = database.source.sequences.iter().filter(|sequence| sequence.extension.is_none());
+        own.filter(|sequence| !sequence.readable).map(|sequence| &sequence.name).collect()
+    })
+}
+
+/// One finding for each schema with relations that `find` says cannot be read.
+fn unreadable<'a>(
+    case: &Case<'a>,
+    kind: &'static str,
+    find: impl Fn(super::Database<'a>) -> Vec<&'a QualifiedName>,
+) -> Vec<Found> {
+    let user = Ident::new(&case.facts.source.user.name);
+    let mut found = Vec::new();
+    for database in case.databases() {
+        let mut schemas = BTreeMap::<_, Vec<_>>::new();
+        for name in find(database) {
+            schemas.entry(&name.schema).or_default().push(name);
+        }
+        for (schema, names) in schemas {
+            let message = format!(
+                "{user} may not read {kind} of schema {schema} in database '{}' of the source: {}",
+                database.name,
+                list(names)
+            );
+            let grant = sql!(
+                "GRANT USAGE ON SCHEMA {} TO {}; GRANT SELECT ON ALL {} IN SCHEMA {} TO {}",
+                schema,
+                user,
+                if kind == "tables" { "TABLES" } else { "SEQUENCES" },
+                schema,
+                user
+            );
+            found.push(
+                Found::error(format!("schema {} {schema}", Ident::new(database.name)), message)
+                    .fix(database.on_source(grant)),
+            );
+        }
+    }
+    found
+}
+
+fn row_security(case: &Case<'_>) -> Vec<Found> {
+    let user = &case.facts.source.user;
+    if user.superuser || user.bypass_rls {
+        return Vec::new();
+    }
+    let bypass = sql!("ALTER ROLE {} BYPASSRLS", Ident::new(&user.name));
+    let mut found = Vec::new();
+    for database in case.databases() {
+        for table in database.carried() {
+            let hidden = match table.row_security {
+                RowSecurity::Off => false,
+                RowSecurity::Enabled => !table.owned,
+                RowSecurity::Forced => true,
+            };
+            if hidden {
+                let message = format!(
+                    "Row level security of table {} in database '{}' may hide rows of the source from us",
+                    table.name, database.name
+                );
+                found.push(Found::error(database.table(&table.name), message).fix(format!("source: {bypass}")));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::facts::RowSecurity;
+    use crate::plan::example::Example;
+    use crate::settings::TableFilter;
+    use crate::validate::tests::{Change, ids};
+
+    fn bind(example: &mut Example, security: RowSecurity) {
+        Example::demote(&mut example.facts.source);
+        example.facts.source.user.bypass_rls = false;
+        example.source().tables[0].row_security = security;
+    }
+
+    pub(in crate::validate) const CHANGES: &[Change] = &[
+        ("unreadable-table", |it| it.source().tables[0].readable = false),
+        ("unreadable-sequence", |it| it.source().sequences[0].readable = false),
+        ("row-security", |it| bind(it, RowSecurity::Forced)),
+        ("row-security", |it| {
+            bind(it, RowSecurity::Enabled);
+            it.source().tables[0].owned = false;
+            it.settings.force_method = Some(crate::settings::Method::Dump);
+        }),
+    ];
+
+    #[test]
+    fn a_table_that_is_not_copied_need_not_be_readable() {
+        let mut example = Example::new();
+        example.source().tables[0].readable = false;
+        example.settings.selection.tables = TableFilter::Skip(vec![crate::plan::example::pattern("orders")]);
+        assert!(ids(&example).is_empty());
+    }
+
+    #[test]
+    fn owners_see_all_rows_unless_row_security_is_forced() {
+        let mut example = Example::new();
+        bind(&mut example, RowSecurity::Enabled);
+        assert!(ids(&example).is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! Objects that do not arrive as they are.
+
+use super::{Case, Check, Found, list};
+use crate::facts::TableKind;
+use crate::sql::Ident;
+use crate::sql::names::PREFIX;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::new("event-triggers", event_triggers),
+    Check::new("subscriptions", subscriptions),
+    Check::new("publications", publications),
+    Check::new("foreign-tables", foreign_tables),
+];
+
+fn event_triggers(case: &Case<'_>) -> Vec<Found> {
+    case.migrations()
+        .filter(|(_, migration)| !migration.event_triggers)
+        .filter_map(|(database, _)| {
+            let own = database.source.event_triggers.iter().filter(|trigger| trigger.extension.is_none());
+            let names: Vec<_> = own.map(|trigger| Ident::new(&trigger.name)).collect();
+            if names.is_empty() {
+                return None;
+            }
+            let message = format!("event triggers are not created, because only superusers may: {}", list(names));
+            Some(Found::warning(database.subject(), message).fix("create them on the target as a superuser"))
+        })
+        .collect()
+}
+
+fn subscriptions(case: &Case<'_>) -> Vec<Found> {
+    case.migrations()
+        .filter_map(|(database, _)| {
+            let others = database.source.subscriptions.iter().filter(|it| !it.name.starts_with(PREFIX));
+            let names: Vec<_> = others.map(|it| Ident::new(&it.name)).collect();
+            if names.is_empty() {
+                return None;
+            }
+            let message = format!(
+                "its subscriptions are not created on the target, where they would take changes from the same slots: {}",
+                list(names)
+            );
+            Some(Found::warning(database.subject(), message).fix("create them on the target after the source is shut down"))
+        })
+        .collect()
+}
+
+fn publications(case: &Case<'_>) -> Vec<Found> {
+    case.migrations()
+        .filter(|(_, migration)| migration.content.publications)
+        .map(|(database, _)| {
+            let others = database.source.publications.iter().filter(|it| !it.name.starts_with(PREFIX));
+            let names = list(others.map(|it| Ident::new(&it.name)));
+            let message =
+                format!("its publications are created at the finish, without the slots of their subscribers: {names}");
+            Found::info(database.subject(), message)
+        })
+        .collect()
+}
+
+fn foreign_tables(case: &Case<'_>) -> Vec<Found> {
+    case.migrations()
+        .filter_map(|(database, _)| {
+            let foreign = database.source.tables.iter().filter(|table| table.kind == TableKind::Foreign);
+            let names: Vec<_> = foreign.map(|table| &table.name).collect();
+            if names.is_empty() {
+                return None;
+            }
+            let message = format!("rows of foreign tables stay where they are: {}", list(names));
+            Some(Found::info(database.subject(), message))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::facts::{EventTrigger, Publication, Subscription, TableKind, fixture};
+    use crate::plan::example::Example;
+    use crate::validate::tests::Change;
+
+    pub(in crate::validate) const CHANGES: &[Change] = &[
+        ("event-triggers", |it| {
+            Example::demote(&mut it.facts.target);
+            it.source().event_triggers.push(EventTrigger { name: "log_ddl".to_owned(), extension: None });
+        }),
+        ("subscriptions", |it| {
+            it.source().subscriptions.push(Subscription { name: "feed".to_owned(), enabled: true, slot: None });
+        }),
+        ("publications", |it| {
+            it.source().publications.push(Publication { name: "cdc".to_owned(), all_tables: true, tables: Vec::new() });
+        }),
+        ("foreign-tables", |it| {
+            let mut table = fixture::table("elsewhere");
+            table.kind = TableKind::Foreign;
+            it.source().tables.push(table);
+        }),
+    ];
+}

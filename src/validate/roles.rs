@@ -1,0 +1,194 @@
+//! Roles: whether they can be created as they are, and own what they own.
+
+use super::{Case, Check, Found, list, subject};
+use crate::facts::{Side, provider};
+use crate::plan::{Creation, RolePlan, roles};
+use crate::sql;
+use crate::sql::{Ident, Sql};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::new("gatekeeper-roles", gatekeeper),
+    Check::new("createrole-right", createrole_right),
+    Check::new("role-attributes", attributes),
+    Check::new("owners-lost", owners_lost),
+    Check::new("database-owner", database_owner),
+    Check::new("placeholder-passwords", placeholder_passwords),
+    Check::new("provider-roles", provider_roles),
+];
+
+fn created<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a RolePlan> {
+    case.plan.roles.iter().filter(|plan| !plan.exists)
+}
+
+fn gatekeeper(case: &Case<'_>) -> Vec<Found> {
+    let Some(gatekeeper) = &case.facts.target.gatekeeper else { return Vec::new() };
+    let refused: Vec<_> = created(case)
+        .filter(|plan| plan.role.superuser || plan.left_out.contains(&"SUPERUSER"))
+        .map(|plan| plan.role.name.as_str())
+        .filter(|name| !gatekeeper.reserved_roles.iter().any(|reserved| reserved == name))
+        .collect();
+    if refused.is_empty() {
+        return Vec::new();
+    }
+    let names = refused.join(", ");
+    let message = format!("Some superuser roles from source database ({names}) are not allowed in target database");
+    let revoke: Vec<_> =
+        refused.iter().map(|name| sql!("ALTER ROLE {} NOSUPERUSER", Ident::new(*name)).to_string()).collect();
+    vec![Found::error(Side::Target, message).fix(format!(
+        "leave them out with --excluded-roles {}, or source: {}",
+        refused.join(","),
+        revoke.join("; ")
+    ))]
+}
+
+fn createrole_right(case: &Case<'_>) -> Vec<Found> {
+    let user = &case.facts.target.user;
+    let names: Vec<_> = created(case).map(|plan| Ident::new(&plan.role.name)).collect();
+    if names.is_empty() || user.superuser || user.create_role {
+        return Vec::new();
+    }
+    let user = Ident::new(&user.name);
+    let message = format!("{user} may not create roles; these will be reported as failed: {}", list(names));
+    vec![Found::warning(Side::Target, message).fix(format!("target: {}", sql!("ALTER ROLE {} CREATEROLE", user)))]
+}
+
+fn attributes(case: &Case<'_>) -> Vec<Found> {
+    created(case)
+        .filter(|plan| !plan.left_out.is_empty())
+        .map(|plan| {
+            let left_out = plan.left_out.join(" ");
+            let message = format!("it is created without {left_out}, which the target user may not give");
+            Found::warning(subject("role", &plan.role.name), message)
+                .fix(format!("let a superuser type, target: ALTER ROLE {} {left_out}", Ident::new(&plan.role.name)))
+        })
+        .collect()
+}
+
+fn owners_lost(case: &Case<'_>) -> Vec<Found> {
+    if case.settings.no_owner {
+        return Vec::new();
+    }
+    let target = &case.facts.target;
+    let user = Ident::new(&target.user.name);
+    case.migrations()
+        .filter_map(|(database, migration)| {
+            let lost = roles::lost_owners(case.facts, &case.plan.roles, database.source);
+            if lost.is_empty() {
+                return None;
+            }
+            let identifiers = |owners: Vec<&str>| owners.into_iter().map(Ident::new).collect::<Vec<_>>();
+            let whose = if migration.keep_owners { list(identifiers(lost.clone())) } else { "everybody".to_owned() };
+            let message = format!(
+                "{user} cannot make {} the owner of anything on the target; what belongs to {whose} will belong to {user}",
+                list(identifiers(lost.clone()))
+            );
+            let (there, missing): (Vec<_>, Vec<_>) = lost.into_iter().partition(|owner| target.has_role(owner));
+            let mut fix: Vec<_> =
+                missing.into_iter().map(|owner| sql!("CREATE ROLE {}", Ident::new(owner)).to_string()).collect();
+            if !there.is_empty() {
+                fix.push(sql!("GRANT {} TO {}", Sql::join(identifiers(there.clone()), ", "), user).to_string());
+            }
+            let fix = format!("target: {}; or accept it with --no-owner", fix.join("; "));
+            Some(Found::warning(database.subject(), message).fix(fix))
+        })
+        .collect()
+}
+
+fn database_owner(case: &Case<'_>) -> Vec<Found> {
+    if case.settings.no_owner {
+        return Vec::new();
+    }
+    case.migrations()
+        .filter_map(|(database, migration)| {
+            let (Creation::Create(entry) | Creation::Recreate(entry)) = &migration.creation else { return None };
+            let owner = &case.facts.source.database(database.name)?.owner;
+            if entry.owner == *owner {
+                return None;
+            }
+            let message = format!("it will belong to {} instead of {}", Ident::new(&entry.owner), Ident::new(owner));
+            let alter = sql!("ALTER DATABASE {} OWNER TO {}", Ident::new(database.name), Ident::new(owner));
+            Some(Found::warning(database.subject(), message).fix(format!("afterwards, target: {alter}")))
+        })
+        .collect()
+}
+
+fn placeholder_passwords(case: &Case<'_>) -> Vec<Found> {
+    let names: Vec<_> = created(case)
+        .filter(|plan| plan.role.login && plan.role.verifier.is_none())
+        .map(|plan| Ident::new(&plan.role.name))
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let message = format!("roles whose password cannot be read on the source get a generated one: {}", list(names));
+    vec![
+        Found::info(Side::Target, message)
+            .fix("see the generated ones with --show-passwords, or set your own: ALTER ROLE … PASSWORD …"),
+    ]
+}
+
+fn provider_roles(case: &Case<'_>) -> Vec<Found> {
+    let all = &case.facts.source.roles;
+    let names: Vec<_> =
+        all.iter().filter(|role| provider::owns_role(&role.name, all)).map(|role| Ident::new(&role.name)).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    vec![Found::info(Side::Source, format!("roles of the managed service are left out: {}", list(names)))]
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::facts::{Gatekeeper, Role, fixture};
+    use crate::plan::example::Example;
+    use crate::validate::tests::{Change, ids};
+
+    fn superuser(name: &str) -> Role {
+        Role { superuser: true, ..fixture::role(name) }
+    }
+
+    pub(in crate::validate) const CHANGES: &[Change] = &[
+        ("gatekeeper-roles", |it| {
+            it.facts.target.gatekeeper = Some(Gatekeeper { reserved_roles: vec!["postgres".to_owned()] });
+            it.facts.source.roles.push(superuser("boss"));
+        }),
+        ("createrole-right", |it| {
+            Example::demote(&mut it.facts.target);
+            it.facts.target.user.create_role = false;
+            it.facts.target.roles.push(fixture::role("app"));
+            it.facts.source.roles.push(fixture::role("reader"));
+        }),
+        ("role-attributes", |it| {
+            Example::demote(&mut it.facts.target);
+            it.facts.source.roles.push(superuser("boss"));
+        }),
+        ("owners-lost", |it| {
+            it.source().owners.insert("gone".to_owned());
+        }),
+        ("owners-lost", |it| {
+            Example::demote(&mut it.facts.target);
+            it.source().owners.insert("ops".to_owned());
+            it.facts.target.roles.push(fixture::role("ops"));
+        }),
+        ("database-owner", |it| it.facts.source.databases.last_mut().unwrap().owner = "gone".to_owned()),
+        ("placeholder-passwords", |it| it.facts.source.roles[0].verifier = None),
+        ("provider-roles", |it| it.facts.source.roles.push(fixture::role("rdsadmin"))),
+    ];
+
+    #[test]
+    fn reserved_and_excluded_superusers_pass_the_gatekeeper() {
+        let mut example = Example::new();
+        example.facts.target.gatekeeper = Some(Gatekeeper { reserved_roles: vec!["postgres".to_owned()] });
+        example.facts.source.roles.extend([superuser("postgres"), superuser("boss")]);
+        example.settings.selection.excluded_roles.push("boss".to_owned());
+        assert!(ids(&example).is_empty());
+    }
+
+    #[test]
+    fn owners_do_not_matter_when_the_user_asked_for_none() {
+        let mut example = Example::new();
+        example.source().owners.insert("gone".to_owned());
+        example.settings.no_owner = true;
+        assert!(ids(&example).is_empty());
+    }
+}
