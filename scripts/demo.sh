@@ -159,7 +159,7 @@ for database in shop outlet; do
     diff "$work/$database.source" "$work/$database.target" >"$work/difference" ||
         die "$database differs:"$'\n'"$(cat "$work/difference")"
 done
-sed 's/^/  /' "$work/shop.target"
+awk -F '  ' '{ printf "  %-32s %9s  %s\n", $1, $2, $3 }' "$work/shop.target"
 note "shop and outlet: $(cat "$work"/*.target | wc -l) tables and sequences, all equal"
 left=$(sql source postgres --tuples-only --no-align --command='SELECT count(*) FROM pg_replication_slots')
 [ "$left" = 0 ] || die "$left replication slots are left on the source"
