@@ -29,18 +29,18 @@ if [[ " ${packages[*]} " == *" rust "* ]]; then
     exit 1
 fi
 if [ "$(id -u)" = 0 ]; then
-    as_root=()
+    as_root=(env)
 elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-    as_root=(sudo)
+    as_root=(sudo env)
 fi
-if [ -z "${as_root+set}" ] || ! command -v apt-get >/dev/null; then
+if [ -z "${as_root:-}" ] || ! command -v apt-get >/dev/null; then
     echo "setup: please install (named as on Debian): ${packages[*]}" >&2
     exit 1
 fi
 
 echo "setup: installing ${packages[*]}" >&2
 install() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    "${as_root[@]}" DEBIAN_FRONTEND=noninteractive \
         apt-get install --yes --no-install-recommends --quiet=2 "$@" >/dev/null
 }
 "${as_root[@]}" apt-get update --quiet=2

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pg_migrate::sql::names::JOURNAL_SCHEMA;
+
 use crate::harness::cli::Run;
 use crate::harness::cluster::{Cluster, Options, SUPERUSER_PASSWORD};
 use crate::harness::fixture::create_shop;
@@ -63,12 +65,14 @@ fn what_replication_leaves_on_the_servers_is_found() {
             pair.source.uri("postgres")
         ),
     );
+    pair.target.sql("postgres", &format!("CREATE SCHEMA {JOURNAL_SCHEMA}"));
     pair.source.wait_until("postgres", "(SELECT count(*) = 1 FROM pg_stat_replication)");
     let leftovers = pair.leftovers().join("\n");
-    for thing in ["source: slot", "source: publication", "target: subscription"] {
+    for thing in ["source: slot", "source: publication", "target: subscription", "target: schema"] {
         assert!(leftovers.contains(thing), "{thing:?} is not in:\n{leftovers}");
     }
     pair.target.sql("postgres", "DROP SUBSCRIPTION aiven_db_migrate_postgres_sub");
+    pair.target.sql("postgres", &format!("DROP SCHEMA {JOURNAL_SCHEMA}"));
     pair.source.sql("postgres", "DROP PUBLICATION aiven_db_migrate_postgres_pub");
     pair.assert_nothing_left();
 }

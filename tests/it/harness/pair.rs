@@ -55,7 +55,8 @@ impl Pair {
     }
 
     /// How `database` differs between the two: schema, rows, sequences, large objects, state of indexes, constraints and
-    /// triggers. Replication that still runs does not count as a difference.
+    /// triggers. Replication that still runs does not count as a difference; a materialized view that the source has not refreshed
+    /// since its tables changed does, because a migration fills the target's anew.
     pub(crate) fn differences(&self, database: &str) -> Vec<String> {
         compare::differences(&self.source, &self.target, database, &self.versions.newest_pg_dump)
     }
