@@ -11,7 +11,6 @@ use crate::conninfo::{CHILD_SERVICE, Secret};
 use crate::error::{Error, Kind};
 use crate::events::Events;
 use crate::facts::{Facts, Side};
-use crate::inspect;
 use crate::logger;
 use crate::migrate::{self, Child, Context, WaitFor};
 use crate::pg::Server;
@@ -20,6 +19,7 @@ use crate::report::Report;
 use crate::settings::{Environment, Settings};
 use crate::shutdown::Shutdown;
 use crate::tools::{self, Choice, ClientTools};
+use crate::{inspect, validate};
 
 /// Runs all stages. What happened to single roles and databases is in the report; an error is about the run as a whole.
 pub async fn run(
@@ -90,7 +90,7 @@ async fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, E
     let facts = inspect::inspect(&source, &target, settings).await?;
     report.servers(&facts.source, &facts.target);
     let plan = plan::build(&facts, settings);
-    report.findings(Vec::new())?;
+    report.findings(validate::validate(&facts, settings, &plan))?;
     let found = found.map_err(|cause| Error::new(Kind::Tools, "pg_dump and pg_restore").caused_by(cause))?;
     let tools = choose(&found, &facts)?.clone();
     tracing::debug!(target: logger::MIGRATE, "using pg_dump {} in {:?}", tools.version.text, tools.dir);

@@ -89,11 +89,17 @@ async fn unfit(client: &Client, wanted: TargetSessionAttrs) -> Result<Option<&'s
     Ok((answer == Some(wrong.0)).then_some(wrong.1))
 }
 
+/// How the driver says that the server answered the request for TLS with no: it has no kind of error for it.
+const NO_TLS: &str = "server does not support TLS";
+
 async fn host_session(server: &Server, host: &Host, database: &str, mode: Mode) -> Result<Client, Cause> {
     let unix = matches!(host.address, Address::Unix(_));
     let attempts = tls::attempts(server.conninfo().sslmode(), unix);
     let mut failure = None;
     for &encryption in attempts {
+        if encryption == Encryption::Tls && attempts.len() > 1 && server.tls().refused() {
+            continue;
+        }
         let attempt = session(server, host, database, mode, encryption);
         let outcome = match server.conninfo().connect_timeout() {
             Some(limit) => tokio::time::timeout(limit, attempt)
@@ -105,7 +111,12 @@ async fn host_session(server: &Server, host: &Host, database: &str, mode: Mode) 
             Ok(client) => return Ok(client),
             // Without a connection the other way of speaking cannot help either.
             Err(cause @ (Cause::Network { .. } | Cause::Timeout { .. })) => return Err(cause),
-            Err(cause) => failure = Some(worse(failure, cause)),
+            Err(cause) => {
+                if encryption == Encryption::Tls && cause.to_string().contains(NO_TLS) {
+                    server.tls().refuse();
+                }
+                failure = Some(worse(failure, cause));
+            }
         }
     }
     Err(failure.unwrap_or_else(|| Cause::Unusable("no way to connect".to_owned())))
@@ -156,7 +167,7 @@ async fn session(
             if conninfo.sslnegotiation() == SslNegotiation::Direct {
                 config.ssl_negotiation(DriverNegotiation::Direct);
             }
-            let tls = StartupTls { tls: tls::connector(conninfo, host).map_err(Cause::Unusable)?, mode };
+            let tls = StartupTls { connector: || server.tls().connector(conninfo, host), mode };
             let (client, connection) = config.connect_raw(socket, tls).await.map_err(driver)?;
             let version = version_of(&connection);
             drive(connection);
@@ -276,7 +287,7 @@ fn canceller(
                 match encryption {
                     Encryption::Plain => token.cancel_query_raw(socket, NoTls).await.ok(),
                     Encryption::Tls => {
-                        let tls = tls::connector(server.conninfo(), host).ok()?;
+                        let tls = server.tls().connector(server.conninfo(), host).ok()?;
                         token.cancel_query_raw(socket, tls).await.ok()
                     }
                 }

@@ -28,23 +28,32 @@ struct Inner {
     side: Side,
     conninfo: ConnInfo,
     application_name: String,
+    tls: tls::Memory,
 }
 
 impl Server {
     /// A server whose sessions are called `application_name`, the same for every session of a run and of no other run.
     pub fn new(side: Side, conninfo: ConnInfo, application_name: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { side, conninfo, application_name: application_name.into() }))
+        Self(Arc::new(Inner { side, conninfo, application_name: application_name.into(), tls: tls::Memory::default() }))
     }
 
     /// The same server, reduced to the host that answers now.
     pub async fn pinned(&self) -> Result<Self, PgError> {
         let (_, host) = connect::connect(self, self.maintenance_database(), startup::Mode::Session).await?;
-        Ok(Self::new(self.side(), self.conninfo().with_only_host(&host), self.application_name()))
+        let pinned = Self::new(self.side(), self.conninfo().with_only_host(&host), self.application_name());
+        if self.tls().refused() {
+            pinned.tls().refuse();
+        }
+        Ok(pinned)
     }
 
     /// Which side it is.
     pub fn side(&self) -> Side {
         self.0.side
+    }
+
+    fn tls(&self) -> &tls::Memory {
+        &self.0.tls
     }
 
     /// How we connect to it.

@@ -107,19 +107,25 @@ impl<S: TlsStream + Unpin> TlsStream for Startup<S> {
     }
 }
 
-/// TLS with a [`Startup`] above it.
-pub(super) struct StartupTls {
-    pub(super) tls: postgres_native_tls::TlsConnector,
+/// TLS with a [`Startup`] above it. It is set up only when the server has agreed to it.
+pub(super) struct StartupTls<F> {
+    pub(super) connector: F,
     pub(super) mode: Mode,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for StartupTls {
+impl<S, F> TlsConnect<S> for StartupTls<F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: FnOnce() -> Result<postgres_native_tls::TlsConnector, String>,
+{
     type Stream = Startup<postgres_native_tls::TlsStream<S>>;
-    type Error = native_tls::Error;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { Ok(Startup::new(self.tls.connect(stream).await?, self.mode)) })
+        let connector = (self.connector)();
+        let mode = self.mode;
+        Box::pin(async move { Ok(Startup::new(connector?.connect(stream).await?, mode)) })
     }
 }
 

@@ -1,8 +1,9 @@
 //! libpq's `sslmode` in terms of native-tls.
 
 use std::fs;
-use std::net::IpAddr;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use native_tls::{Certificate, Identity, Protocol};
 
@@ -26,8 +27,43 @@ pub(super) fn attempts(mode: SslMode, unix: bool) -> &'static [Encryption] {
     }
 }
 
-/// A connector that checks as much as the connection string asks for. An error says which setting or file is at fault.
-pub(super) fn connector(conninfo: &ConnInfo, host: &Host) -> Result<postgres_native_tls::TlsConnector, String> {
+/// What has been found out about TLS with a server, shared by all its sessions.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Setting up TLS reads the system's root certificates, whether they are asked or not: a quarter of a second.
+    connector: OnceLock<Result<native_tls::TlsConnector, String>>,
+    /// Under `prefer`, a server that does not speak TLS is not asked again.
+    refused: AtomicBool,
+}
+
+impl Memory {
+    /// A connector that checks as much as the connection string asks for. An error says which setting or file is at fault.
+    pub(super) fn connector(
+        &self,
+        conninfo: &ConnInfo,
+        host: &Host,
+    ) -> Result<postgres_native_tls::TlsConnector, String> {
+        let connector = self.connector.get_or_init(|| build(conninfo)).clone()?;
+        let name = match &host.address {
+            Address::Tcp { name, addr: Some(addr) } if name.is_empty() => addr.to_string(),
+            Address::Tcp { name, .. } => name.clone(),
+            Address::Unix(directory) => directory.display().to_string(),
+        };
+        Ok(postgres_native_tls::TlsConnector::new(connector, &name))
+    }
+
+    /// Notes that the server does not speak TLS.
+    pub(super) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has said so.
+    pub(super) fn refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+fn build(conninfo: &ConnInfo) -> Result<native_tls::TlsConnector, String> {
     let mut builder = native_tls::TlsConnector::builder();
     builder.min_protocol_version(Some(Protocol::Tlsv12));
 
@@ -49,24 +85,17 @@ pub(super) fn connector(conninfo: &ConnInfo, host: &Host) -> Result<postgres_nat
         }
         SslMode::Disable | SslMode::Allow | SslMode::Prefer | SslMode::Require => {
             builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
-            // Reading the system's roots takes longer than the connection, and nothing asks them here.
-            builder.disable_built_in_roots(true);
         }
     }
     if let Some(identity) = identity(conninfo)? {
         builder.identity(identity);
     }
-    let name = match &host.address {
-        Address::Tcp { name, addr: Some(addr) } if name.is_empty() => addr.to_string(),
-        Address::Tcp { name, .. } => name.clone(),
-        Address::Unix(directory) => directory.display().to_string(),
-    };
-    builder.use_sni(conninfo.ssl_sni() && name.parse::<IpAddr>().is_err());
+    // A name that is an address is never sent.
+    builder.use_sni(conninfo.ssl_sni());
     if conninfo.sslnegotiation() == SslNegotiation::Direct {
         postgres_native_tls::set_postgresql_alpn(&mut builder);
     }
-    let connector = builder.build().map_err(|error| format!("cannot set up TLS: {error}"))?;
-    Ok(postgres_native_tls::TlsConnector::new(connector, &name))
+    builder.build().map_err(|error| format!("cannot set up TLS: {error}"))
 }
 
 fn root_certificates(file: &Path) -> Result<Vec<Certificate>, String> {
