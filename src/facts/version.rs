@@ -22,7 +22,12 @@ impl ServerVersion {
         self.major() >= 14
     }
 
-    /// Databases have a locale provider; `disable_on_error` for subscriptions; parameters can be granted (15).
+    /// Parameters can be granted (15).
+    pub fn grants_parameters(self) -> bool {
+        self.major() >= 15
+    }
+
+    /// Databases have a locale provider; `disable_on_error` for subscriptions (15).
     pub fn has_locale_providers(self) -> bool {
         self.major() >= 15
     }

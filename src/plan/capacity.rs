@@ -86,7 +86,7 @@ impl Resource {
         Obstacle {
             id: self.id,
             subject: self.side.to_string(),
-            reason: format!("{} is {} and leaves too little for this database", self.setting, self.limit),
+            reason: format!("{} is {}, too little to replicate all databases at once", self.setting, self.limit),
             fix: format!(
                 "{}: ALTER SYSTEM SET {} = {enough}, or the same setting at the managed service; then restart the server",
                 self.side, self.setting

@@ -5,7 +5,7 @@ use crate::facts::{DatabaseEntry, LocaleProvider, Side, provider};
 use crate::plan::{Creation, select};
 use crate::settings::TableFilter;
 use crate::sql;
-use crate::sql::Ident;
+use crate::sql::{Ident, Literal};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("database-missing", missing),
@@ -75,9 +75,13 @@ fn locale_unknown(case: &Case<'_>) -> Vec<Found> {
                  type {}, encoding {})",
                 entry.name, entry.collate, entry.ctype, entry.encoding
             );
-            let create = sql!("CREATE DATABASE {} TEMPLATE template0 LOCALE 'C.UTF-8'", Ident::new(&entry.name));
+            let create = sql!(
+                "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LOCALE 'C'",
+                Ident::new(&entry.name),
+                Literal::new(&entry.encoding)
+            );
             Found::error(subject("database", &entry.name), message).fix(format!(
-                "install the locale on the target's host, or create the database with another one: {create}"
+                "install the locale on the target's host, or create the database with another one, target: {create}"
             ))
         })
         .collect()

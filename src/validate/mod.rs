@@ -1,7 +1,7 @@
 //! Facts and settings judged: what stands in the way, and what cures it. Pure.
 //!
-//! One file per topic, each with its table of checks; [`checks`] is all of them. A check looks at a [`Case`] and says what
-//! it found; it never stops the others, so that a user sees every problem at once.
+//! One file per topic, each with its table of checks; [`checks`] is all of them. A check looks at facts, settings and plan
+//! and says what it found; it never stops the others, so that a user sees every problem at once.
 
 mod data;
 mod databases;

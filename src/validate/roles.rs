@@ -77,10 +77,10 @@ fn owners_lost(case: &Case<'_>) -> Vec<Found> {
                 return None;
             }
             let identifiers = |owners: Vec<&str>| owners.into_iter().map(Ident::new).collect::<Vec<_>>();
-            let whose = if migration.keep_owners { list(identifiers(lost.clone())) } else { "everybody".to_owned() };
+            let owners = list(identifiers(lost.clone()));
+            let whose = if migration.keep_owners { "what they own" } else { "everything in it" };
             let message = format!(
-                "{user} cannot make {} the owner of anything on the target; what belongs to {whose} will belong to {user}",
-                list(identifiers(lost.clone()))
+                "{user} cannot make these roles owners of anything on the target: {owners}; {whose} will belong to {user}"
             );
             let (there, missing): (Vec<_>, Vec<_>) = lost.into_iter().partition(|owner| target.has_role(owner));
             let mut fix: Vec<_> =

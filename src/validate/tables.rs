@@ -4,9 +4,14 @@ use super::{Case, Check, Database, Found, list};
 use crate::facts::{DatabaseFacts, Table};
 use crate::plan::{Creation, Migration};
 use crate::sql;
+use crate::sql::Ident;
 
-pub(super) const CHECKS: &[Check] =
-    &[Check::new("target-rows", rows), Check::new("target-columns", columns), Check::new("target-types", types)];
+pub(super) const CHECKS: &[Check] = &[
+    Check::new("target-rows", rows),
+    Check::new("target-columns", columns),
+    Check::new("target-types", types),
+    Check::new("target-triggers", triggers),
+];
 
 /// The copied tables that the target has and keeps: as on the source and as on the target.
 fn kept<'a>(case: &Case<'a>) -> impl Iterator<Item = (Database<'a>, &'a Migration, &'a Table, &'a Table)> {
@@ -90,6 +95,29 @@ fn types(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
+fn triggers(case: &Case<'_>) -> Vec<Found> {
+    let target = &case.facts.target;
+    if target.user.session_replication_role {
+        return Vec::new();
+    }
+    let user = Ident::new(&target.user.name);
+    // One finding for each database: equal ones are merged.
+    kept(case)
+        .map(|(database, ..)| {
+            let message = format!(
+                "{user} may not set session_replication_role on the target: triggers and foreign keys of the tables that \
+                 are there act on every row that is copied"
+            );
+            let fix = if target.version.grants_parameters() {
+                format!("target: {}", sql!("GRANT SET ON PARAMETER session_replication_role TO {}", user))
+            } else {
+                "connect to the target as a superuser, or let the migration create the tables".to_owned()
+            };
+            Found::warning(database.subject(), message).fix(fix)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use crate::facts::{Journal, JournalOrigin, Table, fixture};
@@ -109,6 +137,10 @@ pub(super) mod tests {
             existing(it).columns.pop();
         }),
         ("target-columns", |it| existing(it).columns[1].generated = true),
+        ("target-triggers", |it| {
+            existing(it);
+            it.facts.target.user.session_replication_role = false;
+        }),
         ("target-types", |it| existing(it).columns[1].type_name = "character varying(9)".to_owned()),
     ];
 
