@@ -240,6 +240,6 @@ mod tests {
         let arguments =
             ["pg_migrate", "postgres://u:hunter2@h", "--validate=postgres://u:hunter2@host"].map(OsString::from);
         let text = redact("unexpected value 'postgres://u:hunter2@host' for '--validate'", &arguments);
-        assert_eq!(text, "unexpected value '<connection-string>' for '--validate'");
+        assert_eq!(text, "unexpected value 'host=host user=u' for '--validate'");
     }
 }

@@ -323,11 +323,11 @@ mod rendering {
         let conninfo = read_in(text, &variables).with_dbname("postgres://x = y").with_application_name("me");
         assert_eq!(
             conninfo.child_conninfo(),
-            "host=h hostaddr=10.0.0.1 port=5432 user=os dbname='postgres://x = y' \
-             options='-c a=\\'b c\\'' application_name=me keepalives_idle=9"
+            "host=h hostaddr=10.0.0.1 port=5432 user=os dbname='postgres://x = y' application_name=me keepalives_idle=9"
         );
         let set: Vec<_> = conninfo.child_environment().into_iter().filter(|(_, value)| value.is_some()).collect();
-        assert_eq!(set, [("PGSSLMODE", Some("require".to_owned()))]);
+        let expected = [("PGOPTIONS", "-c a='b c'"), ("PGSSLMODE", "require")];
+        assert_eq!(set, expected.map(|(name, value)| (name, Some(value.to_owned()))));
         for unset in ["PGPASSWORD", "PGSERVICE", "PGSERVICEFILE", "PGHOST", "PGCLIENTENCODING", "PGREQUIRESSL"] {
             assert!(conninfo.child_environment().contains(&(unset, None)), "{unset}");
         }

@@ -1,5 +1,7 @@
 //! A known-good pair of servers: tests change one fact and look at what follows.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::conninfo::Secret;
 use crate::sql::{Ident, QualifiedName};
@@ -44,6 +46,7 @@ pub(crate) fn table(name: &str) -> Table {
         generated: false,
     };
     Table {
+        identity_index: None,
         name: public(name),
         kind: TableKind::Ordinary,
         persistence: Persistence::Permanent,
@@ -123,6 +126,7 @@ pub(crate) fn public(name: &str) -> QualifiedName {
 
 fn server(address: &str, identifier: i64) -> ServerFacts {
     ServerFacts {
+        system_roles: BTreeSet::from(["postgres".to_owned()]),
         endpoint: address.to_owned(),
         address: address.to_owned(),
         maintenance_database: "postgres".to_owned(),

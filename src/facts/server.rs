@@ -30,8 +30,8 @@ pub struct ServerFacts {
     pub user: User,
     /// All roles that users made, by name.
     pub roles: Vec<Role>,
-    /// Names of all roles, the system's own included.
-    pub role_names: BTreeSet<String>,
+    /// Names of the other roles: the one that initialised the server, and the predefined ones.
+    pub system_roles: BTreeSet<String>,
     /// Who is a member of what, among `roles`; what was granted may also be a system role, such as `pg_monitor`.
     pub memberships: Vec<Membership>,
     /// All databases, templates included, by name.
@@ -66,7 +66,7 @@ impl ServerFacts {
 
     /// Whether it has a role of that name.
     pub fn has_role(&self, name: &str) -> bool {
-        self.role_names.contains(name)
+        self.roles.iter().any(|role| role.name == name) || self.system_roles.contains(name)
     }
 
     /// The extension of that name, if it may be installed.

@@ -16,9 +16,9 @@ use crate::pg::{Client, PgError, Server};
 pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
     let client = server.connect(server.maintenance_database()).await?;
     let (state, settings, user) = tokio::try_join!(state(&client), settings(&client), user(&client))?;
-    let (roles, role_names, memberships, databases, slots) = tokio::try_join!(
+    let (roles, system_roles, memberships, databases, slots) = tokio::try_join!(
         roles(&client),
-        role_names(&client),
+        system_roles(&client),
         memberships(&client),
         databases(&client),
         slots(&client)
@@ -44,7 +44,7 @@ pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
         settings,
         user: User { session_replication_role, ..user },
         roles,
-        role_names,
+        system_roles,
         memberships,
         databases,
         slots,
@@ -222,8 +222,9 @@ async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
         .collect()
 }
 
-async fn role_names(client: &Client) -> Result<BTreeSet<String>, PgError> {
-    let rows = client.query("list names of roles", "select rolname::text from pg_catalog.pg_roles", &[]).await?;
+async fn system_roles(client: &Client) -> Result<BTreeSet<String>, PgError> {
+    let query = "select rolname::text from pg_catalog.pg_roles where oid < $1 or rolname ~ '^pg_'";
+    let rows = client.query("list system roles", query, &[(&FIRST_USER_OID, Type::OID)]).await?;
     rows.iter().map(|row| client.get(row, 0)).collect()
 }
 

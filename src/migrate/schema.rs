@@ -129,10 +129,9 @@ impl Archive {
             settings: &settings,
         };
         let outcome = tools::restore(&context.tools, &to, request, &context.cancel).await?;
-        let verdict = tools::classify(
-            &outcome,
-            &tools::Context { schema_existed: manner.schema_existed, missing_roles: &context.missing_roles },
-        );
+        let judging =
+            tools::Context { schema_existed: manner.schema_existed, missing_roles: context.missing_roles.clone() };
+        let verdict = tools::classify(&outcome, &judging);
         for (row, error) in &verdict.harmless {
             tracing::debug!(target: "PGTarget", "{}: harmless ({}): {}", self.database, row.name, error.message);
         }

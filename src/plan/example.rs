@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Content, DatabasePlan, Migration, Plan, Transfer, Work, build};
 use crate::conninfo::ConnInfo;
 use crate::facts::{DatabaseFacts, Facts, ServerFacts, fixture};
-use crate::settings::{Selection, Settings, TablePattern};
+use crate::settings::{Environment, Selection, Settings, TablePattern};
 use crate::sql::Ident;
 
 /// A good pair of servers, and a user who asked for nothing special.
@@ -102,11 +102,15 @@ pub(crate) fn pattern(name: &str) -> TablePattern {
     TablePattern { text: name.to_owned(), database: None, schema: None, table: Ident::new(name) }
 }
 
+fn conninfo() -> ConnInfo {
+    ConnInfo::parse("host=db user=postgres", &Environment::default()).unwrap()
+}
+
 /// What a command line with nothing but the two servers means. The only place of these tests that builds a [`Settings`].
 fn settings() -> Settings {
     Settings {
-        source: ConnInfo {},
-        target: ConnInfo {},
+        source: conninfo(),
+        target: conninfo(),
         source_for_target: None,
         validate_only: false,
         selection: Selection { extension_tables: true, ..Selection::default() },
@@ -123,7 +127,6 @@ fn settings() -> Settings {
         index_jobs: None,
         no_owner: false,
         append: false,
-        show_passwords: false,
         verbose: false,
         migration_id: "a1b2".to_owned(),
     }

@@ -31,7 +31,8 @@ pub(super) fn plan(facts: &Facts, selection: &Selection) -> (Vec<RolePlan>, Vec<
 /// Roles of the source that the target neither has nor gets.
 pub(super) fn missing(facts: &Facts, roles: &[RolePlan]) -> BTreeSet<String> {
     let planned = |name: &str| roles.iter().any(|plan| plan.role.name == name);
-    facts.source.role_names.iter().filter(|name| !facts.target.has_role(name) && !planned(name)).cloned().collect()
+    let all = facts.source.roles.iter().map(|role| &role.name).chain(&facts.source.system_roles);
+    all.filter(|name| !facts.target.has_role(name) && !planned(name)).cloned().collect()
 }
 
 /// Owners of objects in `source` to whom the target user cannot give them; none for objects of the system's roles.

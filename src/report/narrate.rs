@@ -48,10 +48,16 @@ pub(super) fn event(event: &Event) {
     }
 }
 
-/// Logs `finding`: its message alone on one line, because scripts match the whole of it, and the cure on the next.
+/// Logs `finding`: its message on one line, and the cure on the next. Messages that scripts match name their subject
+/// themselves and stand alone; one that goes on from its subject begins with a small letter.
 pub(super) fn finding(finding: &Finding) {
+    let message = if finding.message.starts_with(char::is_lowercase) {
+        format!("{}: {}", finding.subject, finding.message)
+    } else {
+        finding.message.clone()
+    };
     let cure = finding.fix.as_ref().map(|fix| format!("  [{}] fix: {fix}", finding.id));
-    for line in [Some(finding.message.as_str()), cure.as_deref()].into_iter().flatten() {
+    for line in [Some(message.as_str()), cure.as_deref()].into_iter().flatten() {
         match finding.severity {
             Severity::Info => tracing::info!(target: logger::MIGRATE, "{line}"),
             Severity::Warning => tracing::warn!(target: logger::MIGRATE, "{line}"),

@@ -168,7 +168,11 @@ mod tests {
         let parsed = RefCell::new(Vec::new());
         let settings = Settings::build(options, &output, &environment, |text| {
             parsed.borrow_mut().push(text.to_owned());
-            if text == "broken" { Err(std::fmt::Error) } else { Ok(crate::conninfo::ConnInfo {}) }
+            if text == "broken" {
+                Err(std::fmt::Error)
+            } else {
+                crate::conninfo::ConnInfo::parse("host=db user=u", &Environment::default()).map_err(|_| std::fmt::Error)
+            }
         });
         (settings, parsed.into_inner())
     }

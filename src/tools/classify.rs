@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use super::outcome::{Ending, RestoreError, RestoreOutcome};
 
 /// What the caller knows about the target.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
+#[derive(Clone, Debug, Default)]
+pub struct Context {
     /// The database had a schema before, made by its owner or by an earlier run: objects that exist are left as they are.
     pub schema_existed: bool,
     /// Roles of the source that the target does not have, as the user was told: what belongs to them stays ours, and what was
     /// granted to them is not.
-    pub missing_roles: &'a BTreeSet<String>,
+    pub missing_roles: BTreeSet<String>,
 }
 
 /// A kind of error that does no harm.
@@ -25,7 +25,7 @@ pub struct Harmless {
     /// Why it does no harm.
     pub reason: &'static str,
     /// Whether an error is of this kind.
-    pub matches: fn(&RestoreError, &Context<'_>) -> bool,
+    pub matches: fn(&RestoreError, &Context) -> bool,
 }
 
 /// All errors that do no harm.
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Harmless {
 }
 
 /// Tells harmless errors from failures.
-pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context<'_>) -> Verdict<'a> {
+pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context) -> Verdict<'a> {
     let mut verdict = Verdict { harmless: Vec::new(), failures: Vec::new(), ending: outcome.ending };
     for error in &outcome.errors {
         match harmless(error, context) {
@@ -133,7 +133,7 @@ pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context<'_>) -> Verdi
     verdict
 }
 
-fn harmless(error: &RestoreError, context: &Context<'_>) -> Option<&'static Harmless> {
+fn harmless(error: &RestoreError, context: &Context) -> Option<&'static Harmless> {
     if error.severity.as_deref() != Some("ERROR") {
         return None;
     }
@@ -197,7 +197,7 @@ mod tests {
     fn row(message: &str, command: &str, schema_existed: bool) -> &'static str {
         let text = format!("pg_restore: error: could not execute query: ERROR:  {message}\nCommand was: {command}\n\n");
         let outcome = outcome(&text);
-        let verdict = classify(&outcome, &Context { schema_existed });
+        let verdict = classify(&outcome, &Context { schema_existed, missing_roles: ["gone".to_owned()].into() });
         assert_eq!(verdict.harmless.len() + verdict.failures.len(), 1);
         verdict.harmless.first().map_or("-", |(row, _)| row.name)
     }
@@ -223,6 +223,7 @@ mod tests {
             ),
             ("must be owner of extension pgcrypto", r#"COMMENT ON EXTENSION "pgcrypto" IS 'x';"#, "extension-comment"),
             ("must be owner of language plpgsql", r#"COMMENT ON LANGUAGE "plpgsql" IS 'x';"#, "plpgsql-language"),
+            (r#"role "gone" does not exist"#, r#"GRANT SELECT ON TABLE "t" TO "gone";"#, "missing-role"),
             (r#"relation "t" already exists"#, r#"CREATE TABLE "public"."t" ();"#, "object-exists"),
         ];
         for (message, command, name) in examples {
@@ -279,7 +280,7 @@ mod tests {
     #[test]
     fn a_second_restore_into_the_same_schema_leaves_only_what_could_not_be_created() {
         let outcome = outcome(include_str!("testdata/again-serial.stderr"));
-        let verdict = classify(&outcome, &Context { schema_existed: true });
+        let verdict = classify(&outcome, &Context { schema_existed: true, ..Context::default() });
         let failures: Vec<_> = verdict.failures.iter().map(|error| error.message.as_str()).collect();
         assert_eq!(
             failures,
@@ -301,6 +302,6 @@ mod tests {
         let text = "pg_restore: error: could not execute query: FEHLER:  Schema »public« existiert bereits\n\
                     Command was: CREATE SCHEMA \"public\";";
         let outcome = outcome(text);
-        assert_eq!(classify(&outcome, &Context { schema_existed: true }).failures.len(), 1);
+        assert_eq!(classify(&outcome, &Context { schema_existed: true, ..Context::default() }).failures.len(), 1);
     }
 }

@@ -36,7 +36,7 @@ pub struct Finding {
     pub severity: Severity,
     /// What it is about: `source`, `target`, `database "app"`, `table "app" public.orders`.
     pub subject: String,
-    /// What is wrong and what follows from it.
+    /// What is wrong and what follows from it. In small letters it goes on from the subject, and is shown after it.
     pub message: String,
     /// The SQL, setting or option that cures it.
     pub fix: Option<String>,
