@@ -42,7 +42,7 @@ pub async fn run(invocation: Invocation) -> ExitCode {
         None => {
             let report = open(&cli.migrate.output, cli.migrate.show_passwords, &invocation);
             supervise(report, async |report, shutdown| {
-                commands::migrate::run(cli.migrate, environment, report, shutdown).await
+                Box::pin(commands::migrate::run(cli.migrate, environment, report, shutdown)).await
             })
             .await
         }

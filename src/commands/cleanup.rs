@@ -35,10 +35,10 @@ async fn clean(servers: Servers, id: &str) -> Result<(), Error> {
     for name in names {
         let swept = migrate::clean_up(&source, &target, &name).await;
         for what in &swept.dropped {
-            tracing::info!(target: logger::MIGRATE, "{name}: dropped {what}");
+            tracing::info!(target: logger::MIGRATE, "{}: dropped {what}", logger::database(&name));
         }
         for what in &swept.left {
-            tracing::error!(target: logger::MIGRATE, "{name}: left behind: {what}");
+            tracing::error!(target: logger::MIGRATE, "{}: left behind: {what}", logger::database(&name));
         }
         dropped += swept.dropped.len();
         left += swept.left.len();

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::facts::{DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
+use crate::logger;
 use crate::pg::{PgError, Server};
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -107,7 +108,7 @@ async fn one_side(
                 Side::Source => "source",
                 Side::Target => "target",
             };
-            tracing::debug!(target: "PGMigrate", "{side} database {name:?} cannot be connected to: {}", error.words());
+            tracing::debug!(target: logger::MIGRATE, "{side} database {name:?} cannot be connected to: {}", error.words());
             Ok(Err(error.words()))
         }
     }

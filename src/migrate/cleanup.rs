@@ -3,6 +3,7 @@
 //! Every object is found by its name, which `sql::names` makes from the database's: no record of a run is needed.
 
 use super::{Context, journal, replication};
+use crate::logger;
 use crate::pg::{PgError, Server};
 use crate::sql::Sql;
 use crate::sql::names::ReplicationNames;
@@ -87,10 +88,10 @@ impl Swept {
 pub(super) async fn undo(context: &Context, database: &str, names: &ReplicationNames) -> Vec<String> {
     let swept = drop_replication(&context.source, &context.target, database, names).await;
     for what in &swept.dropped {
-        tracing::info!(target: "PGMigrate", "{database}: dropped {what}");
+        tracing::info!(target: logger::MIGRATE, "{}: dropped {what}", logger::database(database));
     }
     for what in &swept.left {
-        tracing::error!(target: "PGMigrate", "{database}: left behind: {what}");
+        tracing::error!(target: logger::MIGRATE, "{}: left behind: {what}", logger::database(database));
     }
     swept.left.into_iter().map(|what| format!("left behind: {what}")).collect()
 }

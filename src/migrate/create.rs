@@ -3,6 +3,7 @@
 use super::{Context, journal};
 use crate::error::Error;
 use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, ServerVersion};
+use crate::logger;
 use crate::pg::Client;
 use crate::plan::{Creation, DatabasePlan, Migration};
 use crate::sql;
@@ -18,7 +19,7 @@ pub(super) async fn database(context: &Context, database: &DatabasePlan, migrati
         }
         Creation::Recreate(entry) => {
             let server = context.target.connect(context.target.maintenance_database()).await?;
-            tracing::info!(target: "PGTarget", "{name}: dropping what an earlier, unfinished run created");
+            tracing::info!(target: logger::TARGET, "{}: dropping what an earlier, unfinished run created", logger::database(&database.name));
             server.run(format!("drop database {name}"), sql!("drop database if exists {}", name)).await?;
             create(context, &name, entry).await?;
             (JournalOrigin::Created, &[][..])
@@ -101,7 +102,7 @@ where not exists (select from pg_catalog.pg_depend d
 /// Drops what an earlier run restored into a database that was empty. One statement each: together they could need more
 /// locks than one transaction may hold.
 async fn drop_everything(client: &Client) -> Result<(), Error> {
-    tracing::info!(target: "PGTarget", "{}: dropping what an earlier, unfinished run restored", client.database());
+    tracing::info!(target: logger::TARGET, "{}: dropping what an earlier, unfinished run restored", logger::database(client.database()));
     for row in client.query("list what an earlier run restored", RESTORED, &[]).await? {
         let (kind, identity): (String, String) = (client.get(&row, 0)?, client.get(&row, 1)?);
         let (kind, identity) = (Sql::from_catalog(kind), Sql::from_catalog(identity));

@@ -9,6 +9,7 @@ use super::wait::{Goal, Watch};
 use super::{Context, analyze, cancelled, cleanup, create, finish, journal, replication};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
+use crate::logger;
 use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Transfer, Work};
 use crate::settings::Method;
 use crate::sql;
@@ -64,12 +65,12 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
 impl Run<'_> {
     async fn migrate(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
-        tracing::info!(target: "PGMigrate", "{name}: migrating by {}", migration.transfer.method());
+        tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
         if migration.drop_first {
             let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
             for what in swept.dropped {
-                tracing::info!(target: "PGMigrate", "{name}: dropped {what}, which an earlier run left");
+                tracing::info!(target: logger::MIGRATE, "{}: dropped {what}, which an earlier run left", logger::database(name));
             }
         }
         create::database(context, self.database, migration).await?;
@@ -272,15 +273,6 @@ impl Run<'_> {
                 (status, message)
             }
         };
-        match status {
-            DatabaseStatus::Done | DatabaseStatus::Running => {
-                tracing::info!(target: "PGMigrate", "{name}: {message}");
-            }
-            DatabaseStatus::Cancelled => tracing::warn!(target: "PGMigrate", "{name}: {message}"),
-            DatabaseStatus::Failed | DatabaseStatus::TimedOut => {
-                tracing::error!(target: "PGMigrate", "{name}: {message}");
-            }
-        }
         let notices = self.notices.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let result = DatabaseResult { name: name.clone(), method, status, message, notices };
         self.context.events.send(Event::Database(result));

@@ -6,6 +6,7 @@ use super::schema::Archive;
 use super::snapshot::Snapshot;
 use super::{Context, large_objects, sequences};
 use crate::error::Error;
+use crate::logger;
 use crate::pg::Client;
 use crate::plan::Content;
 use crate::sql;
@@ -47,7 +48,7 @@ pub(super) async fn copy_again(context: &Context, database: &str, content: &Cont
     source.run("use the snapshot", begin).await?;
     for table in &content.recopied {
         context.check()?;
-        tracing::info!(target: "PGMigrate", "{database}: copying {} once more: replication does not carry it", table.name);
+        tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
         load(context, &source, &target, table, Load::Replace).await?;
     }
     snapshot.release().await
@@ -57,7 +58,7 @@ pub(super) async fn copy_again(context: &Context, database: &str, content: &Cont
 pub(super) async fn large_objects(context: &Context, source: &Client, keep_owners: bool) -> Result<(), Error> {
     let count = large_objects::carry(context, source, keep_owners).await?;
     large_objects::remove_missing(context, source).await?;
-    tracing::info!(target: "PGMigrate", "{}: {count} large objects copied", source.database());
+    tracing::info!(target: logger::MIGRATE, "{}: {count} large objects copied", logger::database(source.database()));
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::conninfo::Secret;
 use crate::error::Error;
 use crate::events::{Event, RolePassword, RoleResult, RoleStatus};
 use crate::facts::{Membership, Role};
+use crate::logger;
 use crate::pg::{Client, PgError};
 use crate::plan::{Plan, RolePlan};
 use crate::sql;
@@ -44,7 +45,7 @@ pub(super) async fn create(context: &Context, plan: &Plan) {
     for membership in &plan.memberships {
         if let Err(error) = client.run("grant a membership", grant(membership, &client)).await {
             tracing::warn!(
-                target: "PGTarget",
+                target: logger::TARGET,
                 "membership of {} in {} was not granted: {}",
                 Ident::new(&membership.member),
                 Ident::new(&membership.role),
@@ -74,7 +75,7 @@ async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Resu
     for (setting, value) in &role.settings {
         let statement = sql!("alter role {} set {} to {}", name, setting_name(setting), setting_value(setting, value));
         if let Err(error) = client.run(format!("set {setting} of role {name}"), statement).await {
-            tracing::warn!(target: "PGTarget", "setting {setting} of role {name} was not carried: {}", error.words());
+            tracing::warn!(target: logger::TARGET, "setting {setting} of role {name} was not carried: {}", error.words());
             missing.push(format!("setting {setting}"));
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use crate::error::{Error, Kind};
+use crate::logger;
 use crate::plan::Migration;
 use crate::sql::names::PREFIX;
 use crate::tools::{self, DumpRequest, Entry, RestoreRequest, Section, Toc};
@@ -104,7 +105,7 @@ impl Archive {
                 && !entry.is_subscription()
                 && (manner.event_triggers || !entry.is_event_trigger())
                 && !entry.extension().is_some_and(|name| manner.skipped_extensions.contains(&name))
-                && !(entry.is_public_schema() && !entry.is_property())
+                && (entry.is_property() || !entry.is_public_schema())
         });
         self.restore_list(context, manner, &list).await
     }
@@ -133,10 +134,10 @@ impl Archive {
             tools::Context { schema_existed: manner.schema_existed, missing_roles: context.missing_roles.clone() };
         let verdict = tools::classify(&outcome, &judging);
         for (row, error) in &verdict.harmless {
-            tracing::debug!(target: "PGTarget", "{}: harmless ({}): {}", self.database, row.name, error.message);
+            tracing::debug!(target: logger::TARGET, "{}: harmless ({}): {}", logger::database(&self.database), row.name, error.message);
         }
         for error in &verdict.failures {
-            tracing::error!(target: "PGTarget", "{}: pg_restore: {error}", self.database);
+            tracing::error!(target: logger::TARGET, "{}: pg_restore: {error}", logger::database(&self.database));
         }
         if verdict.is_success() {
             return Ok(());

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Context;
 use crate::error::{Error, Kind};
+use crate::logger;
 use crate::pg::Client;
 use crate::sql;
 use crate::sql::Ident;
@@ -54,8 +55,9 @@ impl Snapshot {
                             .hint("end these transactions on the source and run again"));
                     }
                     tracing::warn!(
-                        target: "PGSource",
-                        "{database}: creating slot {slot} waits for transactions that began before it: {waits_for}"
+                        target: logger::SOURCE,
+                        "{}: creating slot {slot} waits for transactions that began before it: {waits_for}",
+                        logger::database(database)
                     );
                 }
             }

@@ -10,6 +10,7 @@ use tokio_postgres::types::Type;
 use super::Context;
 use crate::error::{Error, Kind};
 use crate::events::Event;
+use crate::logger;
 use crate::pg::Client;
 use crate::sql::Lsn;
 use crate::sql::names::ReplicationNames;
@@ -125,9 +126,9 @@ impl<'a> Watch<'a> {
             }
             if errors.replace(reading.errors).is_some_and(|before| before < reading.errors) {
                 tracing::warn!(
-                    target: "PGTarget",
+                    target: logger::TARGET,
                     "{}: the subscription's worker failed and tries again ({} times so far); the target's server log has the reason",
-                    self.target.database(),
+                    logger::database(self.target.database()),
                     reading.errors
                 );
             }

@@ -8,6 +8,7 @@ use tokio_postgres::{CopyInSink, CopyOutStream, Row, SimpleQueryMessage};
 
 use super::PgError;
 use crate::facts::{ServerVersion, Side};
+use crate::logger;
 use crate::sql::Sql;
 
 /// Rows of the simple protocol: every value as text.
@@ -141,8 +142,8 @@ impl Client {
 
     fn log(&self, sql: &Sql) {
         match self.side {
-            Side::Source => tracing::debug!(target: "PGSource", "{}: {sql}", self.database),
-            Side::Target => tracing::debug!(target: "PGTarget", "{}: {sql}", self.database),
+            Side::Source => tracing::debug!(target: logger::SOURCE, "{}: {sql}", self.database),
+            Side::Target => tracing::debug!(target: logger::TARGET, "{}: {sql}", self.database),
         }
     }
 }

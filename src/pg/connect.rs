@@ -16,6 +16,7 @@ use super::tls::{self, Encryption};
 use super::{Client, PgError, Server};
 use crate::conninfo::{Address, ChannelBinding, Host, LoadBalanceHosts, SslNegotiation, TargetSessionAttrs};
 use crate::facts::ServerVersion;
+use crate::logger;
 
 type Socket = Either<TcpStream, UnixStream>;
 
@@ -243,7 +244,7 @@ where
 {
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::debug!(target: "PGMigrate", "session ended: {error}");
+            tracing::debug!(target: logger::MIGRATE, "session ended: {error}");
         }
     });
 }
@@ -293,7 +294,7 @@ fn canceller(
                 }
             };
             if tokio::time::timeout(CANCEL_LIMIT, request).await.ok().flatten().is_none() {
-                tracing::debug!(target: "PGMigrate", "{host}: a cancel request did not get through");
+                tracing::debug!(target: logger::MIGRATE, "{host}: a cancel request did not get through");
             }
         })
     })

@@ -89,7 +89,8 @@ impl Report {
     pub async fn follow<T>(&mut self, mut events: UnboundedReceiver<Event>, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let mut progress = Progress::new(self.mode, self.terminal.clone());
-        let mut ticks = tokio::time::interval(self.mode.interval());
+        let interval = self.mode.interval();
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.run.get_or_insert_default();
         let result = loop {

@@ -2,24 +2,7 @@
 
 use std::time::Duration;
 
-/// Quotes `text` as Python writes a string: the final blocks have always been written so, and scripts evaluate them.
-pub(super) fn repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut quoted = String::from(quote);
-    for c in text.chars() {
-        match c {
-            '\\' => quoted.push_str(r"\\"),
-            '\n' => quoted.push_str(r"\n"),
-            '\r' => quoted.push_str(r"\r"),
-            '\t' => quoted.push_str(r"\t"),
-            c if c == quote => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push(quote);
-    quoted
-}
+pub(super) use crate::logger::repr;
 
 /// Several quoted names.
 pub(super) fn reprs<'a>(names: impl IntoIterator<Item = &'a str>) -> String {

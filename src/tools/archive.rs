@@ -12,6 +12,7 @@ use super::process::{Tail, ToolCommand};
 use super::stderr::Listener;
 use super::toc::{Section, Toc};
 use super::{ChildConnection, ClientTools, ToolError};
+use crate::logger;
 
 /// What [`dump_schema`] is to write.
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +54,9 @@ pub async fn dump_schema(
     let finished = command
         .run(cancel, |line| {
             if line.starts_with("pg_dump: warning: ") {
-                warn!(target: "PGMigrate", "{line}");
+                warn!(target: logger::MIGRATE, "{line}");
             } else {
-                debug!(target: "PGMigrate", "{line}");
+                debug!(target: logger::MIGRATE, "{line}");
             }
             last_words.push(line);
         })
@@ -139,9 +140,9 @@ pub async fn restore(
                 return;
             }
             if request.verbose {
-                info!(target: "PGMigrate", "{line}");
+                info!(target: logger::MIGRATE, "{line}");
             } else {
-                debug!(target: "PGMigrate", "{line}");
+                debug!(target: logger::MIGRATE, "{line}");
             }
             last_words.push(line);
         })

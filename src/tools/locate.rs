@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::process::ToolCommand;
+use crate::logger;
 
 /// `--version` answers in milliseconds; a program that takes this long is stuck (a dead network mount, say).
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -128,7 +129,7 @@ pub async fn find_all(pgbin: Option<&Path>) -> Result<Vec<ClientTools>, LocateEr
         match answer {
             Ok(tools) => found.push(tools),
             Err(LocateError::NotThere { .. }) => {}
-            Err(error) => debug!(target: "PGMigrate", "passed over: {error}"),
+            Err(error) => debug!(target: logger::MIGRATE, "passed over: {error}"),
         }
     }
     if found.is_empty() { Err(LocateError::Missing) } else { Ok(found) }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{ChildConnection, ToolError};
+use crate::logger;
 
 /// How long a child may take to end after it was asked to, before it is made to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -96,7 +97,7 @@ impl ToolCommand {
         if cancel.is_cancelled() {
             return Err(self.cancelled());
         }
-        debug!(target: "PGMigrate", "running {self}");
+        debug!(target: logger::MIGRATE, "running {self}");
         let mut child =
             self.command().spawn().map_err(|source| ToolError::Start { program: self.program.clone(), source })?;
         let group = Group::of(&child);
@@ -219,7 +220,7 @@ impl Group {
         if let Some(group) = self.0
             && let Err(error) = kill_process_group(group, signal)
         {
-            debug!(target: "PGMigrate", "cannot signal process group {}: {error}", group.as_raw_nonzero());
+            debug!(target: logger::MIGRATE, "cannot signal process group {}: {error}", group.as_raw_nonzero());
         }
     }
 
