@@ -13,7 +13,11 @@
 
 mod cli;
 mod conninfo;
+mod failure;
 mod harness;
 mod hiding;
+mod in_sync;
+mod interrupt;
+mod replication;
 mod signals;
 mod smoke;

@@ -115,6 +115,11 @@ impl Running {
         })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends the signal `name` (`INT`, `TERM`, `KILL`, …) to it alone, as a service manager does.
     pub(crate) fn signal(&self, name: &str) {
         kill(name, &self.child.id().to_string());
