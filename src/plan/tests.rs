@@ -158,7 +158,7 @@ fn a_replication_that_runs_is_continued() {
     let unlogged = Table { persistence: Persistence::Unlogged, ..fixture::table("cache") };
     example.source().tables.push(unlogged);
     let plan = example.plan();
-    let Work::Continue(content) = &plan.database("app").work else { panic!("{plan:?}") };
+    let Work::Continue { content, .. } = &plan.database("app").work else { panic!("{plan:?}") };
     assert_eq!(content.published, [fixture::public("orders")]);
     assert_eq!(names(&content.recopied), ["cache"]);
 }
