@@ -6,7 +6,7 @@ use super::copy::{Load, Pool};
 use super::schema::Archive;
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
-use super::{Context, analyze, cancelled, cleanup, create, finish, journal, replication};
+use super::{Context, analyze, cancelled, cleanup, create, finish, journal, properties, replication};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
@@ -119,12 +119,10 @@ impl Run<'_> {
             replication::take_over_slot(context, &client, names).await?;
             journal::replicating(&client).await?;
             self.set_progress(Progress::Replicating);
-            self.stage(Stage::Analyze);
-            analyze::analyze(context, name, content, self.plan.jobs).await?;
+            self.settle(migration).await?;
             return self.replicate_until_told(content, Some(&archive), migration.keep_owners).await;
         }
-        self.stage(Stage::Analyze);
-        analyze::analyze(context, name, content, self.plan.jobs).await?;
+        self.settle(migration).await?;
         self.stage(Stage::Finish);
         self.notice_all(finish::refresh(context, name, content).await?);
         journal::end(&context.target.connect(name).await?).await?;
@@ -157,9 +155,18 @@ impl Run<'_> {
         archive.restore_after_data(context, manner, Some(&content.identity_indexes)).await?;
         journal::replicating(&client).await?;
         self.set_progress(Progress::Replicating);
-        self.stage(Stage::Analyze);
-        analyze::analyze(context, name, content, self.plan.jobs).await?;
+        self.settle(migration).await?;
         self.replicate_until_told(content, Some(&archive), migration.keep_owners).await
+    }
+
+    /// All rows are there: what queries and sessions of applications need.
+    async fn settle(&self, migration: &Migration) -> Result<(), Error> {
+        let (context, name) = (self.context, self.database.name.as_str());
+        self.stage(Stage::Analyze);
+        analyze::analyze(context, name, &migration.content, self.plan.jobs).await?;
+        // Not earlier: they could keep our own sessions out.
+        self.notice_all(properties::carry(context, name, &migration.properties).await?);
+        Ok(())
     }
 
     /// Replication runs: waits as far as the user wants, and finishes if told to.

@@ -19,7 +19,9 @@ use self::capacity::Capacity;
 pub use self::method::Obstacle;
 use self::previous::Previous;
 pub use self::select::databases;
-use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Role, ServerFacts, provider};
+use crate::facts::{
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Role, ServerFacts, provider,
+};
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, QualifiedName};
@@ -100,6 +102,8 @@ pub struct Migration {
     pub skipped_extensions: Vec<String>,
     /// Whether event triggers are restored.
     pub event_triggers: bool,
+    /// What is said of the database as a whole.
+    pub properties: DatabaseProperties,
     /// What it holds.
     pub content: Content,
 }
@@ -277,6 +281,7 @@ fn migration(
         keep_owners,
         skipped_extensions: skipped_extensions(facts, settings, source, existing),
         event_triggers: facts.target.user.administrator(),
+        properties: creation::properties(facts, roles, &pair.name, existing.is_some()),
         content: content::sort(selection, &pair.name, source, existing, published),
         creation,
     }
