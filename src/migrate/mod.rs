@@ -11,10 +11,12 @@ mod database;
 mod finish;
 mod journal;
 mod large_objects;
+mod properties;
 mod replication;
 mod roles;
 mod schema;
 mod sequences;
+mod setting;
 mod snapshot;
 mod wait;
 

@@ -21,3 +21,4 @@ mod interrupt;
 mod replication;
 mod signals;
 mod smoke;
+mod tidy;

@@ -130,6 +130,11 @@ impl Running {
         kill(name, &format!("-{}", self.child.id()));
     }
 
+    /// Waits for its own end, whatever becomes of programs that it started, and gives the signal that ended it.
+    pub(crate) fn wait_for_exit(mut self) -> Option<i32> {
+        self.child.wait().expect("the status of our own child").signal()
+    }
+
     /// Waits for its end.
     #[must_use = "check how it ended, such as with expect_code()"]
     pub(crate) fn wait(mut self) -> Outcome {
