@@ -109,13 +109,27 @@ fn an_interrupted_copy_of_the_subscription_leaves_nothing_on_the_source() {
     create_gated(&pair.source, "big", 100);
     forbid_replication_connection(&pair.source, "big");
     pair.target.create_database("big");
+    let only_the_journal = ["target: schema _pg_migrate in big"];
+
+    // While the subscription's slot waits for a transaction that was there before it.
+    let writer = pair.source.session("big");
+    writer.sql("BEGIN; INSERT INTO plain (text) VALUES ('not yet')");
+    let run = migrate_as_mover(&pair).args(FINISH).spawn();
+    run.wait_for_line("waits for transactions that began before it");
+    run.signal("INT");
+    let outcome = run.wait().expect_code(130);
+    writer.sql("COMMIT");
+    assert_eq!(pair.leftovers(), only_the_journal, "{outcome}");
+
+    // While a table is copied.
     let gate = Gate::Rows.close(&pair.target, "big");
     let run = migrate_as_mover(&pair).args(FINISH).spawn();
     gate.wait_for_somebody(&pair.target, "big");
     run.signal("INT");
-    run.wait().expect_code(130);
-    assert_eq!(pair.leftovers(), ["target: schema _pg_migrate in big"]);
+    let outcome = run.wait().expect_code(130);
+    assert_eq!(pair.leftovers(), only_the_journal, "{outcome}");
     gate.open();
+
     // The first run is complete, and the second one finishes what it left running.
     migrate_as_mover(&pair).run().expect_code(0).expect_stderr("status: 'running'");
     migrate_as_mover(&pair).args(FINISH).run().expect_code(0);

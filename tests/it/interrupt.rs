@@ -179,6 +179,30 @@ fn a_signal_does_not_touch_replication_that_the_run_has_not_come_to() {
 }
 
 #[test]
+fn a_signal_does_not_stop_a_finish_half_way() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 10);
+    pair.migrate().run().expect_code(0);
+    let gate = Gate::Rows.close(&pair.target, "app");
+    pair.source.sql("app", "INSERT INTO gated VALUES (11, 11)");
+    let run = pair.migrate().args(["--max-replication-lag=0", "--stop-replication"]).spawn();
+    run.wait_for_line("Database 'app': catching up");
+    // Keeps the publication from being dropped, after the subscription and the slot.
+    let publications = pair.source.session("app");
+    publications.sql("BEGIN; LOCK TABLE pg_catalog.pg_publication IN SHARE MODE");
+    gate.open();
+    pair.source.wait_until("app", "EXISTS (SELECT FROM pg_locks WHERE NOT granted)");
+    run.signal("INT");
+    run.wait_for_line("SIGINT: stopping and cleaning up");
+    publications.sql("COMMIT");
+    let outcome = run.wait();
+    assert!(outcome.stderr.contains("dbaname: 'app', method: 'replication', status: 'done'"), "{outcome}");
+    pair.assert_equal("app");
+    let leftovers = pair.leftovers().join("\n");
+    assert!(!leftovers.contains("app"), "{leftovers}");
+}
+
+#[test]
 fn a_second_signal_ends_at_once_and_cleanup_drops_what_is_left() {
     let Some(pair) = start() else { return };
     let directory = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 pub(crate) mod cli;
 pub(crate) mod cluster;
 mod compare;
+pub(crate) mod disk;
 pub(crate) mod fixture;
 pub(crate) mod gate;
 pub(crate) mod pair;
