@@ -17,3 +17,4 @@ mod harness;
 mod hiding;
 mod signals;
 mod smoke;
+mod versions;
