@@ -116,6 +116,7 @@ pub(crate) fn entry(name: &str) -> DatabaseEntry {
         connectable: true,
         template: false,
         bytes: 0,
+        properties: DatabaseProperties::default(),
     }
 }
 

@@ -14,8 +14,8 @@ pub use database::{
     Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Subscription, Table, TableKind,
 };
 pub use server::{
-    AvailableExtension, Blocker, DatabaseEntry, Gatekeeper, LocaleProvider, Membership, Role, ServerFacts,
-    ServerSettings, Slot, User,
+    AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
+    LocaleProvider, Membership, Role, ServerFacts, ServerSettings, Slot, User,
 };
 pub use version::ServerVersion;
 

@@ -213,6 +213,43 @@ pub struct DatabaseEntry {
     pub template: bool,
     /// `pg_database_size` in bytes; 0 where we may not ask.
     pub bytes: i64,
+    /// What was said of it since it was created.
+    pub properties: DatabaseProperties,
+}
+
+/// What COMMENT, GRANT and ALTER DATABASE say of a database as a whole; no schema archive holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseProperties {
+    /// Its comment.
+    pub comment: Option<String>,
+    /// `datconnlimit`, where there is a limit.
+    pub connection_limit: Option<i32>,
+    /// `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET`.
+    pub settings: Vec<DatabaseSetting>,
+    /// What roles other than the owner may do; `None` while nobody has granted or revoked anything.
+    pub privileges: Option<Vec<DatabasePrivilege>>,
+}
+
+/// A parameter's value for sessions in one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseSetting {
+    /// Whose sessions; `None`: everybody's.
+    pub role: Option<String>,
+    /// The parameter.
+    pub name: String,
+    /// Its value, as the catalog has it.
+    pub value: String,
+}
+
+/// A privilege on a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabasePrivilege {
+    /// Who has it; `None`: PUBLIC.
+    pub grantee: Option<String>,
+    /// `CONNECT`, `CREATE` or `TEMPORARY`.
+    pub privilege: String,
+    /// WITH GRANT OPTION.
+    pub grantable: bool,
 }
 
 /// `datlocprovider` (15); older servers only know libc.

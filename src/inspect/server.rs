@@ -7,8 +7,8 @@ use tokio_postgres::types::Type;
 use super::relations::FIRST_USER_OID;
 use crate::conninfo::Secret;
 use crate::facts::{
-    AvailableExtension, Blocker, DatabaseEntry, Gatekeeper, LocaleProvider, Membership, Probe, Role, ServerFacts,
-    ServerSettings, ServerVersion, Side, Slot, User,
+    AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
+    LocaleProvider, Membership, Probe, Role, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
 };
 use crate::pg::{Client, PgError, Server};
 
@@ -277,7 +277,21 @@ select d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, pg_catalog.p
        d.datallowconn and d.datconnlimit <> -2, d.datistemplate,
        case when pg_catalog.has_database_privilege(d.oid, 'CONNECT')
                  or pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
-            then pg_catalog.pg_database_size(d.oid) else 0 end
+            then pg_catalog.pg_database_size(d.oid) else 0 end,
+       pg_catalog.shobj_description(d.oid, 'pg_database'), nullif(d.datconnlimit, -1),
+       array(select part.text
+             from pg_catalog.pg_db_role_setting s
+             left join pg_catalog.pg_roles r on r.oid = s.setrole
+             cross join unnest(s.setconfig) c(setting)
+             cross join unnest(array[coalesce(r.rolname::text, ''), c.setting]) with ordinality part(text, position)
+             where s.setdatabase = d.oid order by s.setrole, c.setting, part.position),
+       case when d.datacl is not null then array(
+             select part.text
+             from pg_catalog.aclexplode(d.datacl) a
+             left join pg_catalog.pg_roles g on g.oid = a.grantee
+             cross join unnest(array[coalesce(g.rolname::text, ''), a.privilege_type, a.is_grantable::text])
+                 with ordinality part(text, position)
+             where a.grantee <> d.datdba order by a.grantee, a.privilege_type, a.is_grantable, part.position) end
 from pg_catalog.pg_database d order by d.datname"
         )
     };
@@ -321,9 +335,35 @@ async fn databases(client: &Client) -> Result<Vec<DatabaseEntry>, PgError> {
                 connectable: client.get(row, 8)?,
                 template: client.get(row, 9)?,
                 bytes: client.get(row, 10)?,
+                properties: DatabaseProperties {
+                    comment: client.get(row, 11)?,
+                    connection_limit: client.get(row, 12)?,
+                    settings: client
+                        .get::<Vec<String>>(row, 13)?
+                        .chunks_exact(2)
+                        .filter_map(database_setting)
+                        .collect(),
+                    privileges: client
+                        .get::<Option<Vec<String>>>(row, 14)?
+                        .map(|parts| parts.chunks_exact(3).map(database_privilege).collect()),
+                },
             })
         })
         .collect()
+}
+
+/// No role has an empty name: it stands for every role.
+fn named(role: &str) -> Option<String> {
+    (!role.is_empty()).then(|| role.to_owned())
+}
+
+fn database_setting(parts: &[String]) -> Option<DatabaseSetting> {
+    let (name, value) = parts[1].split_once('=')?;
+    Some(DatabaseSetting { role: named(&parts[0]), name: name.to_owned(), value: value.to_owned() })
+}
+
+fn database_privilege(parts: &[String]) -> DatabasePrivilege {
+    DatabasePrivilege { grantee: named(&parts[0]), privilege: parts[1].clone(), grantable: parts[2] == "true" }
 }
 
 async fn slots(client: &Client) -> Result<Vec<Slot>, PgError> {

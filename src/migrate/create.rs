@@ -114,6 +114,7 @@ async fn drop_everything(client: &Client) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::DatabaseProperties;
 
     fn entry(provider: LocaleProvider, locale: Option<&str>) -> DatabaseEntry {
         DatabaseEntry {
@@ -128,6 +129,7 @@ mod tests {
             connectable: true,
             template: false,
             bytes: 0,
+            properties: DatabaseProperties::default(),
         }
     }
 

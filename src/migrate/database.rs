@@ -6,7 +6,7 @@ use super::copy::{Load, Pool};
 use super::schema::Archive;
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
-use super::{Context, analyze, cancelled, cleanup, create, finish, journal, replication};
+use super::{Context, analyze, cancelled, cleanup, create, finish, journal, properties, replication};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
@@ -48,9 +48,9 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Migrate(migration) => run.migrate(pool, migration).await,
-            Work::Continue(content) => {
+            Work::Continue { content, keep_owners } => {
                 run.set_progress(Progress::Replicating);
-                run.replicate_until_told(content, None, true).await
+                run.replicate_until_told(content, None, *keep_owners).await
             }
         }
     };
@@ -92,6 +92,8 @@ impl Run<'_> {
             Snapshot::take(context, name).await?
         };
 
+        snapshot.must_hold_only(&content.seen).await?;
+
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, Some(snapshot.name())).await?;
         archive.restore_before_data(context, manner).await?;
@@ -117,19 +119,17 @@ impl Run<'_> {
             replication::take_over_slot(context, &client, names).await?;
             journal::replicating(&client).await?;
             self.set_progress(Progress::Replicating);
-            self.stage(Stage::Analyze);
-            analyze::analyze(context, name, content, self.plan.jobs).await?;
+            self.settle(migration).await?;
             return self.replicate_until_told(content, Some(&archive), migration.keep_owners).await;
         }
-        self.stage(Stage::Analyze);
-        analyze::analyze(context, name, content, self.plan.jobs).await?;
+        self.settle(migration).await?;
         self.stage(Stage::Finish);
         self.notice_all(finish::refresh(context, name, content).await?);
+        journal::end(&context.target.connect(name).await?).await?;
+        self.set_progress(Progress::Complete);
         if content.publications {
             finish::publications(context, name, Some(&archive), migration.keep_owners).await?;
         }
-        journal::end(&context.target.connect(name).await?).await?;
-        self.set_progress(Progress::Complete);
         Ok(())
     }
 
@@ -155,9 +155,18 @@ impl Run<'_> {
         archive.restore_after_data(context, manner, Some(&content.identity_indexes)).await?;
         journal::replicating(&client).await?;
         self.set_progress(Progress::Replicating);
-        self.stage(Stage::Analyze);
-        analyze::analyze(context, name, content, self.plan.jobs).await?;
+        self.settle(migration).await?;
         self.replicate_until_told(content, Some(&archive), migration.keep_owners).await
+    }
+
+    /// All rows are there: what queries and sessions of applications need.
+    async fn settle(&self, migration: &Migration) -> Result<(), Error> {
+        let (context, name) = (self.context, self.database.name.as_str());
+        self.stage(Stage::Analyze);
+        analyze::analyze(context, name, &migration.content, self.plan.jobs).await?;
+        // Not earlier: they could keep our own sessions out.
+        self.notice_all(properties::carry(context, name, &migration.properties).await?);
+        Ok(())
     }
 
     /// Replication runs: waits as far as the user wants, and finishes if told to.
@@ -197,11 +206,11 @@ impl Run<'_> {
         for what in &swept.left {
             self.notice(format!("left behind: {what}"));
         }
+        journal::end(&context.target.connect(name).await?).await?;
+        self.set_progress(Progress::Complete);
         if content.publications {
             finish::publications(context, name, archive, keep_owners).await?;
         }
-        journal::end(&context.target.connect(name).await?).await?;
-        self.set_progress(Progress::Complete);
         match swept.left.first() {
             None => Ok(()),
             Some(what) => Err(Error::new(Kind::Failed, format!("complete, but left behind: {what}"))),
@@ -242,7 +251,7 @@ impl Run<'_> {
         let name = &self.database.name;
         let (method, created) = match &self.database.work {
             Work::Unreachable { .. } => (None, false),
-            Work::Continue(_) => (Some(Method::Replication), false),
+            Work::Continue { .. } => (Some(Method::Replication), false),
             Work::Migrate(migration) => (
                 Some(migration.transfer.method()),
                 matches!(migration.creation, Creation::Create(_) | Creation::Recreate(_)),
@@ -251,8 +260,7 @@ impl Run<'_> {
         let progress = self.progress();
         if outcome.is_err() && progress == Progress::Incomplete && method == Some(Method::Replication) {
             if self.context.cancel.is_cancelled() {
-                // Our own sessions would keep the slot active.
-                drop(self.context.source.end_sessions().await);
+                self.context.end_sessions().await;
             }
             self.notice_all(cleanup::undo(self.context, name, &self.database.names).await);
         }

@@ -3,7 +3,7 @@
 use postgres_protocol::password::scram_sha_256;
 use rand::RngExt;
 
-use super::Context;
+use super::{Context, setting};
 use crate::conninfo::Secret;
 use crate::error::Error;
 use crate::events::{Event, RolePassword, RoleResult, RoleStatus};
@@ -73,7 +73,7 @@ async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Resu
         }
     }
     for (setting, value) in &role.settings {
-        let statement = sql!("alter role {} set {} to {}", name, setting_name(setting), setting_value(setting, value));
+        let statement = sql!("alter role {} set {}", name, setting::assign(setting, value));
         if let Err(error) = client.run(format!("set {setting} of role {name}"), statement).await {
             tracing::warn!(target: logger::TARGET, "setting {setting} of role {name} was not carried: {}", error.words());
             missing.push(format!("setting {setting}"));
@@ -163,51 +163,6 @@ fn grant(membership: &Membership, client: &Client) -> Sql {
     }
 }
 
-/// A setting's name, which has a dot when it belongs to an extension.
-fn setting_name(name: &str) -> Sql {
-    Sql::join(name.split('.').map(Ident::new), ".")
-}
-
-/// Settings whose value is a list of names, stored with the names quoted (`GUC_LIST_QUOTE`). Given as one string they would
-/// become one name.
-const LISTS: [&str; 5] = [
-    "search_path",
-    "temp_tablespaces",
-    "local_preload_libraries",
-    "session_preload_libraries",
-    "shared_preload_libraries",
-];
-
-fn setting_value(name: &str, value: &str) -> Sql {
-    if !LISTS.contains(&name) {
-        return sql!("{}", Literal::new(value));
-    }
-    let names = split_names(value);
-    if names.is_empty() { Sql::from("''") } else { Sql::join(names.into_iter().map(Literal::new), ", ") }
-}
-
-/// The names in `app, "Mixed Case", public`.
-fn split_names(list: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut name = String::new();
-    let mut quoted = false;
-    let mut chars = list.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => name.push('"'),
-            '"' => quoted = !quoted,
-            ',' if !quoted => names.push(std::mem::take(&mut name)),
-            c if c.is_whitespace() && !quoted => {}
-            c => name.push(c),
-        }
-    }
-    names.push(name);
-    if names.len() == 1 && list.trim().is_empty() {
-        names.clear();
-    }
-    names
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,16 +209,5 @@ mod tests {
             create_statement(&role, None).text(),
             "create role \"app\" with noinherit createdb login connection limit 3 valid until '2030-01-01 00:00:00.000001+00'"
         );
-    }
-
-    #[test]
-    fn a_list_setting_stays_a_list() {
-        assert_eq!(
-            setting_value("search_path", r#"app, "Mixed ""Case""", public"#).text(),
-            r#"'app', 'Mixed "Case"', 'public'"#
-        );
-        assert_eq!(setting_value("search_path", r#""""#).text(), "''");
-        assert_eq!(setting_value("search_path", "").text(), "''");
-        assert_eq!(setting_value("work_mem", "64MB, really").text(), "'64MB, really'");
     }
 }

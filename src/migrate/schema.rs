@@ -64,7 +64,16 @@ impl Archive {
     pub(super) async fn restore_before_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
         // One job: pg_restore only builds indexes and loads data in parallel, and then counts errors exactly.
         let manner = Manner { jobs: 1, ..manner };
-        self.restore(context, manner, |entry| entry.section == Section::PreData).await
+        // Unless a superuser asks, ALTER … OWNER TO wants the new owner to have CREATE on the schema, which pg_restore grants
+        // after everything else.
+        let schemas_first = manner.keep_owners && !context.target_superuser;
+        if schemas_first {
+            self.restore(context, manner, Entry::is_schema).await?;
+        }
+        self.restore(context, manner, |entry| {
+            entry.section == Section::PreData && !(schemas_first && entry.is_schema())
+        })
+        .await
     }
 
     /// What a subscription needs to find rows: primary keys, unique constraints, and the indexes that serve as replica identity.
@@ -116,7 +125,13 @@ impl Archive {
             return Ok(());
         }
         let to = context.restore_to.in_database(&self.database);
-        let mut settings = vec![("synchronous_commit", "off"), ("statement_timeout", "0"), ("lock_timeout", "0")];
+        // The database may have settings of its own already.
+        let mut settings = vec![
+            ("synchronous_commit", "off"),
+            ("statement_timeout", "0"),
+            ("lock_timeout", "0"),
+            ("default_transaction_read_only", "off"),
+        ];
         if context.target_superuser {
             // Errors are told apart by their words.
             settings.push(("lc_messages", "C"));

@@ -1,5 +1,6 @@
 //! A snapshot of a source database that other sessions, and pg_dump, can use while the holder lives.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Context;
@@ -7,7 +8,7 @@ use crate::error::{Error, Kind};
 use crate::logger;
 use crate::pg::Client;
 use crate::sql;
-use crate::sql::Ident;
+use crate::sql::{Ident, QualifiedName};
 
 /// How often the wait for a slot says what it waits for.
 const REMIND: Duration = Duration::from_secs(10);
@@ -74,6 +75,29 @@ impl Snapshot {
         }
     }
 
+    /// Refuses to go on when a table has come, or a column of one has changed, since inspection: the plan would leave its
+    /// rows behind.
+    pub(super) async fn must_hold_only(&self, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
+        let rows = self.holder.simple("list tables again", TABLES).await?;
+        let mut now: BTreeMap<QualifiedName, Vec<Ident>> = BTreeMap::new();
+        for row in rows {
+            if let [Some(schema), Some(table), column] = row.as_slice() {
+                let columns = now.entry(QualifiedName::new(schema, table)).or_default();
+                columns.extend(column.as_ref().map(Ident::new));
+            }
+        }
+        let changed: Vec<String> = now
+            .iter()
+            .filter(|(name, columns)| seen.get(name) != Some(columns))
+            .map(|(name, _)| name.to_string())
+            .collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let message = format!("definitions changed while the migration began: {}", changed.join(", "));
+        Err(Error::new(Kind::Failed, message).hint("run again, and change no definitions meanwhile"))
+    }
+
     /// What SET TRANSACTION SNAPSHOT and `pg_dump --snapshot` take.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -84,6 +108,16 @@ impl Snapshot {
         Ok(self.holder.run("end the snapshot", "commit").await?)
     }
 }
+
+/// Ordinary tables with the columns that can be loaded; a table without any has one line without a column.
+const TABLES: &str = "
+select n.nspname, c.relname, a.attname
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+where c.relkind = 'r' and c.relpersistence in ('p', 'u') and c.oid >= 16384
+  and n.nspname <> '_pg_migrate' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+order by 1, 2, a.attnum";
 
 const BLOCKERS: &str = "
 select coalesce(pg_catalog.string_agg(who, ', '), 'none that we may see') from (

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use super::{Content, TablePlan, select};
 use crate::facts::{DatabaseFacts, Persistence, ReplicaIdentity, Table, TableKind};
 use crate::settings::Selection;
-use crate::sql::QualifiedName;
 use crate::sql::names::PREFIX;
+use crate::sql::{Ident, QualifiedName};
 
 /// Sorts `source`. `published` is what the publication holds, or will hold; `None` where nothing is replicated. `existing`
 /// is the target database whose tables are filled, where it keeps those it has.
@@ -52,6 +52,12 @@ pub(super) fn sort(
             .collect(),
         publications: source.publications.iter().any(|publication| !publication.name.starts_with(PREFIX)),
         large_objects: source.large_objects.count > 0,
+        seen: source
+            .tables
+            .iter()
+            .filter(|table| table.kind == TableKind::Ordinary)
+            .map(|table| (table.name.clone(), loadable(table)))
+            .collect(),
         identity_indexes: source.tables.iter().filter_map(|table| table.identity_index).collect(),
     }
 }
@@ -74,11 +80,16 @@ pub(super) fn publishable<'a>(
 fn plan_table(table: &Table, existing: Option<&Table>) -> TablePlan {
     TablePlan {
         name: table.name.clone(),
-        columns: table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect(),
+        columns: loadable(table),
+        configuration: table.configuration.is_some(),
         condition: table.configuration.clone().filter(|condition| !condition.is_empty()),
         binary: table.binary_safe && existing.is_none_or(|existing| same_types(table, existing)),
         bytes: u64::try_from(table.bytes).unwrap_or(0),
     }
+}
+
+fn loadable(table: &Table) -> Vec<Ident> {
+    table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect()
 }
 
 fn same_types(table: &Table, existing: &Table) -> bool {

@@ -1,7 +1,7 @@
 //! How a target database comes to be.
 
-use super::Creation;
-use crate::facts::{DatabaseEntry, DatabaseFacts, Journal, JournalOrigin};
+use super::{Creation, RolePlan, roles};
+use crate::facts::{DatabaseEntry, DatabaseFacts, DatabaseProperties, DatabaseSetting, Facts, Journal, JournalOrigin};
 
 /// Chooses for a database that is `entry` on the source.
 ///
@@ -22,4 +22,27 @@ fn start_again(entry: &DatabaseEntry, journal: &Journal, may_create: bool) -> Cr
         JournalOrigin::Created | JournalOrigin::Empty => Creation::UseEmpty { clean: true },
         JournalOrigin::Filled => Creation::UseFilled { empty_first: journal.copied.iter().cloned().collect() },
     }
+}
+
+/// What to say of the database as a whole: all that the source says, less what is about roles that the target does not
+/// have, and where the database is there, less what the target says differently.
+pub(super) fn properties(facts: &Facts, planned: &[RolePlan], database: &str, existing: bool) -> DatabaseProperties {
+    let Some(source) = facts.source.database(database) else { return DatabaseProperties::default() };
+    let mut properties = source.properties.clone();
+    let missing = roles::missing(facts, planned);
+    let has_role = |role: &Option<String>| role.as_ref().is_none_or(|name| !missing.contains(name));
+    properties.settings.retain(|setting| has_role(&setting.role));
+    if let Some(privileges) = &mut properties.privileges {
+        privileges.retain(|privilege| has_role(&privilege.grantee));
+    }
+    if let Some(target) = facts.target.database(database).filter(|_| existing) {
+        let there = &target.properties;
+        let says_already =
+            |it: &DatabaseSetting| there.settings.iter().any(|set| (&set.role, &set.name) == (&it.role, &it.name));
+        properties.settings.retain(|setting| !says_already(setting));
+        properties.comment = properties.comment.filter(|_| there.comment.is_none());
+        properties.connection_limit = properties.connection_limit.filter(|_| there.connection_limit.is_none());
+        properties.privileges = properties.privileges.filter(|_| there.privileges.is_none());
+    }
+    properties
 }

@@ -13,13 +13,15 @@ pub(crate) mod select;
 pub(crate) mod tests;
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::capacity::Capacity;
 pub use self::method::Obstacle;
 use self::previous::Previous;
 pub use self::select::databases;
-use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Role, ServerFacts, provider};
+use crate::facts::{
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Role, ServerFacts, provider,
+};
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, QualifiedName};
@@ -74,7 +76,12 @@ pub enum Work {
     /// All of it.
     Migrate(Box<Migration>),
     /// An earlier run left its replication running: only the wait and the finish are left.
-    Continue(Box<Content>),
+    Continue {
+        /// What it holds.
+        content: Box<Content>,
+        /// Whether objects keep their owners.
+        keep_owners: bool,
+    },
 }
 
 /// How a database is migrated from the beginning.
@@ -95,6 +102,8 @@ pub struct Migration {
     pub skipped_extensions: Vec<String>,
     /// Whether event triggers are restored.
     pub event_triggers: bool,
+    /// What is said of the database as a whole.
+    pub properties: DatabaseProperties,
     /// What it holds.
     pub content: Content,
 }
@@ -118,6 +127,9 @@ pub struct Content {
     pub publications: bool,
     /// Whether it has large objects to copy.
     pub large_objects: bool,
+    /// Every table of the source as inspection saw it, with the columns whose values can be loaded. One that is there
+    /// later and not here was created in between, and nothing in this plan copies it.
+    pub seen: BTreeMap<QualifiedName, Vec<Ident>>,
     /// OIDs, on the source, of indexes that serve as replica identity without being a constraint's.
     pub identity_indexes: Vec<u32>,
 }
@@ -172,6 +184,8 @@ pub struct TablePlan {
     pub name: QualifiedName,
     /// Columns to copy.
     pub columns: Vec<Ident>,
+    /// Whether it is a configuration table of an extension, which fills it itself when it is created.
+    pub configuration: bool,
     /// Only rows of this WHERE clause, which the extension's author wrote.
     pub condition: Option<String>,
     /// Whether rows are sent in binary.
@@ -213,7 +227,9 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
             match previous {
                 Previous::Running(publication) => {
                     let published = Some(publication.tables.clone());
-                    Work::Continue(Box::new(content::sort(&settings.selection, &pair.name, source, target, published)))
+                    let content = content::sort(&settings.selection, &pair.name, source, target, published);
+                    let keep_owners = keeps_owners(facts, settings, roles, source);
+                    Work::Continue { content: Box::new(content), keep_owners }
                 }
                 Previous::Nothing => Work::Migrate(Box::new(migration(facts, settings, roles, pair, source, target))),
                 Previous::Leftovers => {
@@ -242,8 +258,7 @@ fn migration(
         None if obstacles.is_empty() => (replication, obstacles),
         None => (Transfer::Dump, obstacles),
     };
-    let keep_owners =
-        !settings.no_owner && (facts.target.user.superuser || roles::lost_owners(facts, roles, source).is_empty());
+    let keep_owners = keeps_owners(facts, settings, roles, source);
     let mut creation = match facts.source.database(&pair.name) {
         Some(entry) => creation::choose(entry, target, settings.create_databases),
         None => Creation::UseEmpty { clean: false },
@@ -266,9 +281,14 @@ fn migration(
         keep_owners,
         skipped_extensions: skipped_extensions(facts, settings, source, existing),
         event_triggers: facts.target.user.administrator(),
+        properties: creation::properties(facts, roles, &pair.name, existing.is_some()),
         content: content::sort(selection, &pair.name, source, existing, published),
         creation,
     }
+}
+
+fn keeps_owners(facts: &Facts, settings: &Settings, roles: &[RolePlan], source: &DatabaseFacts) -> bool {
+    !settings.no_owner && (facts.target.user.superuser || roles::lost_owners(facts, roles, source).is_empty())
 }
 
 /// Extensions of `source` that are not created: excluded ones, those that the target database has, and those of a

@@ -3,8 +3,8 @@
 use super::example::{Example, pattern};
 use super::*;
 use crate::facts::{
-    Blocker, Journal, JournalOrigin, Membership, Persistence, Probe, ReplicaIdentity, ServerVersion, Table, TableKind,
-    fixture,
+    Blocker, DatabaseSetting, Journal, JournalOrigin, Membership, Persistence, Probe, ReplicaIdentity, ServerVersion,
+    Table, TableKind, fixture,
 };
 use crate::settings::TableFilter;
 use crate::sql::QualifiedName;
@@ -158,7 +158,7 @@ fn a_replication_that_runs_is_continued() {
     let unlogged = Table { persistence: Persistence::Unlogged, ..fixture::table("cache") };
     example.source().tables.push(unlogged);
     let plan = example.plan();
-    let Work::Continue(content) = &plan.database("app").work else { panic!("{plan:?}") };
+    let Work::Continue { content, .. } = &plan.database("app").work else { panic!("{plan:?}") };
     assert_eq!(content.published, [fixture::public("orders")]);
     assert_eq!(names(&content.recopied), ["cache"]);
 }
@@ -381,4 +381,29 @@ fn extensions_that_are_there_excluded_or_the_providers_are_not_created() {
 
 fn names(tables: &[TablePlan]) -> Vec<&str> {
     tables.iter().map(|TablePlan { name: QualifiedName { name, .. }, .. }| name.as_str()).collect()
+}
+
+#[test]
+fn an_existing_database_keeps_what_was_said_of_it() {
+    let setting =
+        |name: &str, value: &str| DatabaseSetting { role: None, name: name.to_owned(), value: value.to_owned() };
+    let mut example = Example::new();
+    let of_source = example.facts.source.databases.iter_mut().find(|entry| entry.name == "app").unwrap();
+    of_source.properties = DatabaseProperties {
+        comment: Some("old".to_owned()),
+        connection_limit: Some(5),
+        settings: vec![setting("search_path", "app"), setting("work_mem", "8MB")],
+        privileges: Some(Vec::new()),
+    };
+    let all = of_source.properties.clone();
+    assert_eq!(example.plan().migration("app").properties, all);
+    example.target();
+    let of_target = example.facts.target.databases.iter_mut().find(|entry| entry.name == "app").unwrap();
+    of_target.properties = DatabaseProperties {
+        comment: Some("new".to_owned()),
+        settings: vec![setting("work_mem", "1GB")],
+        ..all.clone()
+    };
+    let carried = example.plan().migration("app").properties.clone();
+    assert_eq!(carried, DatabaseProperties { settings: vec![setting("search_path", "app")], ..Default::default() });
 }

@@ -168,6 +168,11 @@ impl Entry {
             && ((self.catalog, self.oid) == PUBLIC_SCHEMA || self.label.starts_with("- public "))
     }
 
+    /// A schema, or a property of one.
+    pub fn is_schema(&self) -> bool {
+        self.is_of_kind("SCHEMA")
+    }
+
     /// An object of `kind` that lives in no schema, or a property of one.
     fn is_of_kind(&self, kind: &str) -> bool {
         self.description == kind
@@ -314,6 +319,18 @@ mod tests {
         assert_eq!(
             matching(Entry::is_event_trigger),
             ["EVENT TRIGGER et postgres", "COMMENT EVENT TRIGGER \"et\" postgres"]
+        );
+    }
+
+    #[test]
+    fn schemas_are_found_with_their_comments_and_privileges() {
+        assert_eq!(
+            matching(Entry::is_schema),
+            [
+                "SCHEMA My Schema app owner",
+                "COMMENT SCHEMA \"public\" pg_database_owner",
+                "ACL SCHEMA \"public\" pg_database_owner",
+            ]
         );
     }
 

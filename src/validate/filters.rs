@@ -20,8 +20,8 @@ fn tables(case: &Case<'_>) -> Vec<Found> {
             let written = format!("{option} {}", pattern.text);
             let message = format!("{written} matches no table of the databases that are migrated");
             Found::error(&written, message).fix(
-                "correct or remove it; a name with capitals or special characters needs double quotes inside the \
-                 argument, as in '\"Orders\"'",
+                "correct or remove it; capitals count, and a name with dots needs double quotes inside the argument, as in \
+                 '\"v1.orders\"'",
             )
         })
         .collect()

@@ -163,7 +163,7 @@ impl<'a> Case<'a> {
     fn migrations(self) -> impl Iterator<Item = (Database<'a>, &'a Migration)> {
         self.databases().filter_map(|database| match &database.plan.work {
             Work::Migrate(migration) => Some((database, &**migration)),
-            Work::Unreachable { .. } | Work::Continue(_) => None,
+            Work::Unreachable { .. } | Work::Continue { .. } => None,
         })
     }
 
@@ -216,7 +216,7 @@ impl<'a> Database<'a> {
         match &self.plan.work {
             Work::Unreachable { .. } => None,
             Work::Migrate(migration) => Some(&migration.content),
-            Work::Continue(content) => Some(content),
+            Work::Continue { content, .. } => Some(content),
         }
     }
 }

@@ -66,7 +66,7 @@ fn leftovers(case: &Case<'_>) -> Vec<Found> {
 
 fn running(case: &Case<'_>) -> Vec<Found> {
     case.databases()
-        .filter(|database| matches!(database.plan.work, Work::Continue(_)))
+        .filter(|database| matches!(database.plan.work, Work::Continue { .. }))
         .map(|database| {
             let message = "an earlier run's replication keeps it up to date; nothing is copied again";
             Found::info(database.subject(), message)

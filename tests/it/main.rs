@@ -17,4 +17,5 @@ mod harness;
 mod hiding;
 mod signals;
 mod smoke;
+mod tidy;
 mod versions;

@@ -148,6 +148,7 @@ mod tests {
         TablePlan {
             name: QualifiedName::new("public", name),
             columns: Vec::new(),
+            configuration: false,
             condition: None,
             binary: false,
             bytes,

@@ -1,5 +1,7 @@
 //! One table's rows: read, sent, committed with their line in the journal.
 
+use tokio_postgres::types::Type;
+
 use super::super::{Context, journal};
 use super::relay::{Broken, Copied, relay};
 use crate::error::Error;
@@ -76,7 +78,8 @@ pub(in crate::migrate) async fn load(
 ) -> Result<Copied, Error> {
     let doing = format!("copy table {}", table.name);
     target.run(&*doing, "begin").await?;
-    let guard = match how {
+    // An extension has filled its table itself: what it put there stays.
+    let guard = match if table.configuration && how == Load::Fresh { Load::Add } else { how } {
         Load::Fresh => {
             // Makes FREEZE possible: the rows are born frozen and are not written once more by a later VACUUM.
             target.run(&*doing, sql!("truncate only {}", table.name)).await?;
@@ -85,13 +88,14 @@ pub(in crate::migrate) async fn load(
         Load::Add => TriggerGuard::raise(context, target, table).await?,
         Load::Replace => {
             let guard = TriggerGuard::raise(context, target, table).await?;
+            let users = if table.configuration { users_rows(target, table).await? } else { Sql::from("") };
             // DELETE, because TRUNCATE refuses a table that a foreign key references.
-            target.run(&*doing, sql!("delete from only {}", table.name)).await?;
+            target.run(&*doing, sql!("delete from only {} {}", table.name, users)).await?;
             guard
         }
     };
     let format = if table.binary { "binary" } else { "text" };
-    let freeze = if how == Load::Fresh { ", freeze" } else { "" };
+    let freeze = if how == Load::Fresh && !table.configuration { ", freeze" } else { "" };
     let columns = columns(table);
     let read = match &table.condition {
         None => sql!("copy {} {} to stdout (format {})", table.name, columns, format),
@@ -119,6 +123,20 @@ pub(in crate::migrate) async fn load(
     Ok(copied)
 }
 
+/// The WHERE clause of a configuration table's rows that are the user's, as the target's own extension has it: the source's is
+/// never run here.
+async fn users_rows(target: &Client, table: &TablePlan) -> Result<Sql, PgError> {
+    const CONDITION: &str = "
+select c.condition from pg_catalog.pg_extension e, unnest(e.extconfig, e.extcondition) as c(oid, condition)
+where c.oid = $1::text::pg_catalog.regclass";
+    let name = crate::sql::render(&table.name);
+    let rows = target.query("read an extension's condition", CONDITION, &[(&name, Type::TEXT)]).await?;
+    match rows.first() {
+        Some(row) => Ok(Sql::from_catalog(target.get::<String>(row, 0)?)),
+        None => Ok(Sql::from("")),
+    }
+}
+
 /// A table without columns has no list: `()` is a syntax error, and no list means none.
 fn columns(table: &TablePlan) -> Sql {
     if table.columns.is_empty() { Sql::from("") } else { sql!("({})", Sql::join(&table.columns, ", ")) }
@@ -143,7 +161,7 @@ impl TriggerGuard {
             target.run(&*doing, "set local session_replication_role = replica").await?;
         }
         let name = crate::sql::render(&table.name);
-        let triggers = target.query(&*doing, TRIGGERS, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
+        let triggers = target.query(&*doing, TRIGGERS, &[(&name, Type::TEXT)]).await?;
         let mut restore = Vec::new();
         for row in &triggers {
             let trigger = crate::sql::Ident::new(target.get::<String>(row, 0)?);

@@ -1,0 +1,100 @@
+//! What belongs to a database as a whole: its settings, privileges, comment and connection limit.
+
+use super::{Context, setting};
+use crate::error::Error;
+use crate::facts::DatabaseProperties;
+use crate::sql;
+use crate::sql::{Ident, Literal, Sql};
+
+/// Carries `properties`. What the target refuses is told, and the rest goes on: the data is complete without it.
+pub(super) async fn carry(
+    context: &Context,
+    database: &str,
+    properties: &DatabaseProperties,
+) -> Result<Vec<String>, Error> {
+    let statements = statements(database, properties);
+    if statements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let client = context.target.connect(database).await?;
+    let mut refused = Vec::new();
+    for statement in statements {
+        if let Err(error) = client.run("carry what belongs to the database", statement.clone()).await {
+            refused.push(format!("not carried: {statement}: {}", error.words()));
+        }
+    }
+    Ok(refused)
+}
+
+fn statements(database: &str, properties: &DatabaseProperties) -> Vec<Sql> {
+    let database = Ident::new(database);
+    let mut statements = Vec::new();
+    for it in &properties.settings {
+        let assignment = setting::assign(&it.name, &it.value);
+        statements.push(match &it.role {
+            Some(role) => sql!("alter role {} in database {} set {}", Ident::new(role), database, assignment),
+            None => sql!("alter database {} set {}", database, assignment),
+        });
+    }
+    if let Some(privileges) = &properties.privileges {
+        statements.push(sql!("revoke all on database {} from public", database));
+        for it in privileges {
+            let grantee = it.grantee.as_ref().map_or_else(|| Sql::from("public"), |name| sql!("{}", Ident::new(name)));
+            let option = if it.grantable { " with grant option" } else { "" };
+            let privilege = match it.privilege.as_str() {
+                "CONNECT" => "connect",
+                "CREATE" => "create",
+                "TEMPORARY" => "temporary",
+                _ => continue,
+            };
+            statements.push(sql!("grant {} on database {} to {}{}", privilege, database, grantee, option));
+        }
+    }
+    if let Some(comment) = &properties.comment {
+        statements.push(sql!("comment on database {} is {}", database, Literal::new(comment)));
+    }
+    if let Some(limit) = properties.connection_limit {
+        statements.push(sql!("alter database {} connection limit {}", database, limit));
+    }
+    statements
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{DatabasePrivilege, DatabaseSetting};
+
+    #[test]
+    fn everything_is_said_in_the_order_in_which_it_holds() {
+        let setting = |role: Option<&str>, name: &str, value: &str| DatabaseSetting {
+            role: role.map(str::to_owned),
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let privilege = |grantee: Option<&str>, privilege: &str, grantable| DatabasePrivilege {
+            grantee: grantee.map(str::to_owned),
+            privilege: privilege.to_owned(),
+            grantable,
+        };
+        let properties = DatabaseProperties {
+            comment: Some("it's ours".to_owned()),
+            connection_limit: Some(7),
+            settings: vec![setting(None, "search_path", "app, \"Two\""), setting(Some("App"), "my.own", "x")],
+            privileges: Some(vec![privilege(None, "CONNECT", false), privilege(Some("App"), "CREATE", true)]),
+        };
+        let statements: Vec<_> = statements("My DB", &properties).iter().map(Sql::to_string).collect();
+        assert_eq!(
+            statements,
+            [
+                r#"alter database "My DB" set "search_path" to 'app', 'Two'"#,
+                r#"alter role "App" in database "My DB" set "my"."own" to 'x'"#,
+                r#"revoke all on database "My DB" from public"#,
+                r#"grant connect on database "My DB" to public"#,
+                r#"grant create on database "My DB" to "App" with grant option"#,
+                r#"comment on database "My DB" is 'it''s ours'"#,
+                r#"alter database "My DB" connection limit 7"#,
+            ]
+        );
+        assert_eq!(super::statements("d", &DatabaseProperties::default()), []);
+    }
+}
