@@ -18,3 +18,4 @@ mod hiding;
 mod signals;
 mod smoke;
 mod tidy;
+mod versions;
