@@ -22,3 +22,4 @@ mod replication;
 mod signals;
 mod smoke;
 mod tidy;
+mod versions;
