@@ -29,7 +29,7 @@ fn sabotage(pair: &Pair, place: Gate, deed: impl FnOnce(&Running)) -> Outcome {
     deed(&run);
     let outcome = run.wait().expect_code(1);
     assert!(outcome.stderr.contains("dbaname: 'app', method: 'replication', status: 'failed'"), "{outcome}");
-    let last = outcome.stderr.lines().last().unwrap();
+    let last = outcome.last_line();
     assert_eq!(last, "PGMigrateError: 1 of 1 databases failed: 'app'", "{outcome}");
     outcome
 }
@@ -112,7 +112,7 @@ fn one_database_fails_and_the_others_are_complete() {
     ] {
         assert!(outcome.stderr.contains(line), "{line:?} is not in:\n{outcome}");
     }
-    assert_eq!(outcome.stderr.lines().last().unwrap(), "PGMigrateError: 2 of 3 databases failed: 'bad', 'closed'");
+    assert_eq!(outcome.last_line(), "PGMigrateError: 2 of 3 databases failed: 'bad', 'closed'");
     pair.assert_equal("good");
     assert_eq!(pair.leftovers(), ["target: schema _pg_migrate in bad"]);
 

@@ -147,7 +147,7 @@ fn a_wait_that_passes_its_limit_leaves_replication_running_for_a_later_run() {
     let outcome = pair.migrate().args(FINISH).arg("--lag-timeout=1").run().expect_code(7);
     assert!(outcome.stderr.contains("dbaname: 'late', method: 'replication', status: 'running'"), "{outcome}");
     assert!(outcome.stderr.contains("replication did not catch up within 1 s"), "{outcome}");
-    let last = outcome.stderr.lines().last().unwrap();
+    let last = outcome.last_line();
     assert_eq!(last, "PGMigrateTimeoutError: 1 of 2 databases did not catch up in time: 'late'");
     // The other database did not have to wait for it.
     assert!(outcome.stderr.contains("dbaname: 'postgres', method: 'replication', status: 'done'"), "{outcome}");

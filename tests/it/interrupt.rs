@@ -37,7 +37,8 @@ fn assert_clean(pair: &Pair, outcome: &Outcome, directory: &Path) {
 }
 
 fn assert_no_trace(outcome: &Outcome, directory: &Path) {
-    let files: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> =
+        fs::read_dir(directory).expect("the directory is there").flatten().map(|entry| entry.path()).collect();
     assert!(files.is_empty(), "{files:?}\n{outcome}");
     let encoded = "s3cret%20";
     for secret in [SUPERUSER_PASSWORD, encoded, "s3cret"] {
@@ -47,17 +48,17 @@ fn assert_no_trace(outcome: &Outcome, directory: &Path) {
 
 /// Stops a run when it has come to `place`, which returns what keeps it there.
 fn interrupt<T>(pair: &Pair, signal: &str, code: i32, place: impl FnOnce(&Running) -> T) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let run = migrate(pair, directory.path()).spawn();
     let kept = place(&run);
     if signal == "Ctrl-C" {
-        run.signal_group("INT")
+        run.signal_group("INT");
     } else {
-        run.signal(signal)
+        run.signal(signal);
     }
     let outcome = run.wait().expect_code(code);
     assert!(outcome.stderr.contains("dbaname: 'app', method: 'replication', status: 'cancelled'"), "{outcome}");
-    let last = outcome.stderr.lines().last().unwrap();
+    let last = outcome.last_line();
     assert!(last.starts_with("PGMigrateInterruptedError: stopped by SIG"), "{outcome}");
     assert!(outcome.stdout.contains("\"status\": \"cancelled\""), "{outcome}");
     assert_clean(pair, &outcome, directory.path());
@@ -103,7 +104,7 @@ fn a_signal_at_any_stage_leaves_nothing_and_the_next_run_is_complete() {
         });
     }
 
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let outcome = migrate(&pair, directory.path()).args(["--max-replication-lag=0", "--stop-replication"]).run();
     assert_no_trace(&outcome, directory.path());
     outcome.expect_code(0);
@@ -205,7 +206,7 @@ fn a_signal_does_not_stop_a_finish_half_way() {
 #[test]
 fn a_second_signal_ends_at_once_and_cleanup_drops_what_is_left() {
     let Some(pair) = start() else { return };
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let gate = Gate::Rows.close(&pair.target, "app");
     let run = migrate(&pair, directory.path()).spawn();
     gate.wait_for_somebody(&pair.target, "app");
@@ -232,7 +233,7 @@ fn cleanup(pair: &Pair) -> Outcome {
 fn after_a_kill_the_next_run_or_cleanup_removes_what_was_left() {
     let Some(pair) = start() else { return };
     for place in [Gate::Rows, Gate::Index] {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let gate = place.close(&pair.target, "app");
         let run = migrate(&pair, directory.path()).spawn();
         gate.wait_for_somebody(&pair.target, "app");
@@ -250,7 +251,7 @@ fn after_a_kill_the_next_run_or_cleanup_removes_what_was_left() {
             pair.target.sql("app", "DROP TABLE gated, plain; DROP FUNCTION gate");
         }
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let outcome = migrate(&pair, directory.path()).args(["--max-replication-lag=0", "--stop-replication"]).run();
     outcome.expect_code(0).expect_stderr("which an earlier run left");
     pair.assert_equal("app");

@@ -194,6 +194,11 @@ impl Outcome {
         self
     }
 
+    /// The last line on standard error, which says how it went.
+    pub(crate) fn last_line(&self) -> &str {
+        self.stderr.lines().last().unwrap_or_default()
+    }
+
     /// Fails the test, showing everything, unless standard error contains `text`.
     pub(crate) fn expect_stderr(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "{text:?} is not in standard error:\n{self}");
