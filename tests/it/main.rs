@@ -13,7 +13,13 @@
 
 mod cli;
 mod conninfo;
+mod dump;
+mod filters;
 mod harness;
 mod hiding;
+mod names;
+mod report;
+mod roles;
+mod secrets;
 mod signals;
 mod smoke;
