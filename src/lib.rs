@@ -1,4 +1,66 @@
-//! Moves all databases of one PostgreSQL server to another.
+//! Moves all databases of one PostgreSQL server to another, with the source in production.
+//!
+//! # The flow
+//!
+//! ```text
+//! argv, env ──cli──► Cli ──settings──► Settings
+//! Settings ──inspect──► Facts            what is on both servers, nothing judged
+//! Facts, Settings ──plan──► Plan         every choice made: method, tables, order, owners     (pure)
+//! Facts, Settings, Plan ──validate──► Vec<Finding>   an error stops here                      (pure)
+//! Plan ──migrate──► Events ──report──► log, progress, final blocks, JSON, exit code
+//! ```
+//!
+//! The plan comes before validation because many findings are about a choice: that a database will be dumped and why, whose
+//! owners are lost, which rows replication does not carry. Nothing has been changed on a server until validation has passed.
+//!
+//! # Where things are
+//!
+//! | question | place |
+//! |---|---|
+//! | an option and its help text; what it means | [`cli`]; [`settings`] |
+//! | which stages a command runs | [`commands`] |
+//! | how a connection string is read and written again | [`conninfo`] |
+//! | names of our publications, slots and subscriptions | [`sql::names`] |
+//! | how a session is opened, TLS, replication connections | [`pg`] |
+//! | which catalog query told us something | [`inspect`], into [`facts`] |
+//! | why a database is dumped rather than replicated | [`plan`] |
+//! | why validation refused: the id in brackets in its output | [`validate`], a file per topic |
+//! | how one database is moved, step by step | [`migrate`], from its `database.rs` |
+//! | arguments of pg_dump and pg_restore, harmless restore errors | [`tools`] |
+//! | a line of the log, a field of the JSON, the exit code | [`report`], [`error`] |
+//!
+//! # How a database is moved
+//!
+//! A publication lists the tables that can be replicated. A logical slot is created inside a transaction of a replication
+//! connection, whose snapshot is then exactly the point from which the slot streams. pg_dump writes one schema archive from
+//! that snapshot; pg_restore creates what rows need; workers copy the tables in parallel, each table committed together with
+//! its line in the journal; pg_restore creates indexes, constraints and triggers. Then a subscription takes over the slot:
+//! no gap, no overlap. At the finish, when every table is ready and the slot has confirmed a goal that was fixed once, come
+//! the things that replication does not carry: sequences, tables without replica identity, large objects, materialized
+//! views. Then subscription, slot and publication are dropped. The dump method is the same without publication and slot.
+//!
+//! # Invariants
+//!
+//! 1. [`facts`], [`validate`], [`plan`], [`sql`] and [`conninfo`] have no async, socket, clock or environment access.
+//! 2. Only [`pg`] connects, only [`tools`] starts processes, only [`report`] prints, only `main` turns a result into an exit.
+//! 3. [`migrate`] never decides what to do; the plan did. A step that meets a surprise reports it.
+//! 4. A password is a [`conninfo::Secret`] from parse to render: never in argv, log, error, event, report or a `{:?}`.
+//! 5. A server is only sent [`sql::Sql`], which a `String` cannot become. Every session begins with an empty `search_path` and
+//!    with timeouts off.
+//! 6. Every object that we create on a server has a name from [`sql::names`], is undone on failure and on a signal, and is
+//!    found and dropped by the `cleanup` command without any record.
+//! 7. Every wait has a limit, shows its reason, and can be interrupted.
+//! 8. Rows and the record that they were copied are committed in one transaction on the target (the journal).
+//! 9. Nothing that the user had on the target is overwritten without an option that says so.
+//!
+//! `tests/it/tidy.rs` holds the edges between modules and what of this a text search can hold.
+//!
+//! # Words
+//!
+//! *Transfer*: how rows go — a dump, a slot handed over to a subscription, or a subscription that copies them itself.
+//! *Finish*: what makes a replicated database complete and ends its replication. *Journal*: schema `_pg_migrate` of a target
+//! database while its migration has not ended. *Obstacle*: one reason why a database cannot be replicated. *Pinned*: of a
+//! server with several hosts, the one that answered first; snapshots exist on that one only.
 
 pub mod cli;
 pub mod commands;

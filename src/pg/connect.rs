@@ -194,7 +194,7 @@ fn driver_cause(error: tokio_postgres::Error) -> Cause {
 }
 
 async fn open(server: &Server, host: &Host) -> Result<Socket, Cause> {
-    let network = |source: io::Error| Cause::Network { endpoint: host.to_string(), source };
+    let network = |error: io::Error| Cause::Network { endpoint: host.to_string(), error };
     match &host.address {
         Address::Unix(directory) => {
             let path = directory.join(format!(".s.PGSQL.{}", host.port));

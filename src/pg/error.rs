@@ -32,13 +32,12 @@ pub enum Cause {
     #[error("{}", driver_words(.0))]
     Driver(tokio_postgres::Error),
     /// The network.
-    #[error("{endpoint}: {source}")]
+    #[error("{endpoint}: {error}")]
     Network {
         /// Where we tried to connect.
         endpoint: String,
         /// The system's words.
-        #[source]
-        source: io::Error,
+        error: io::Error,
     },
     /// Nobody answered in time.
     #[error("{endpoint}: timeout expired: no connection within {} s", limit.as_secs())]

@@ -23,3 +23,5 @@ mod roles;
 mod secrets;
 mod signals;
 mod smoke;
+mod tidy;
+mod versions;

@@ -87,6 +87,16 @@ fn choose_server(servers: &BTreeMap<u32, Installation>, variable: &str) -> Resul
         .ok_or_else(|| format!("{variable}={major} is not installed; scripts/fetch-servers.sh {major} may have it"))
 }
 
+/// Every installed server, oldest first.
+pub(crate) fn installed() -> Vec<Installation> {
+    servers().into_values().collect()
+}
+
+/// Directory of the newest pg_dump and pg_restore.
+pub(crate) fn newest_clients() -> PathBuf {
+    clients().into_values().next_back().expect("pg_dump and pg_restore are installed")
+}
+
 /// Servers by major. Where one major is installed twice, distribution packages win: they bring the extensions.
 fn servers() -> BTreeMap<u32, Installation> {
     let mut found = BTreeMap::new();
