@@ -108,16 +108,7 @@ async fn subscribe(context: &Context, client: &Client, names: &ReplicationNames,
         names.publication,
         options
     );
-    if context.target_superuser {
-        // The statement carries a password: keep it out of the server's log where we may.
-        client
-            .run(
-                "keep the password out of the log",
-                "set log_statement = 'none'; set log_min_error_statement = 'panic'",
-            )
-            .await?;
-        client.run("keep the password out of the log", "set log_min_duration_statement = -1").await?;
-    }
+    client.keep_passwords_out_of_log().await?;
     Ok(client.run(format!("create subscription {}", names.subscription), statement).await?)
 }
 

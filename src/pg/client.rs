@@ -100,6 +100,22 @@ impl Client {
             .collect())
     }
 
+    /// Makes the server log no statement of this session, as far as we may: one that follows carries a password.
+    pub async fn keep_passwords_out_of_log(&self) -> Result<(), PgError> {
+        const LOUD: [&str; 3] = [
+            "set log_statement = 'none'",
+            "set log_min_error_statement = 'panic'",
+            "set log_min_duration_statement = -1",
+        ];
+        for setting in LOUD {
+            match self.run("keep passwords out of the log", setting).await {
+                Err(error) if !error.is_permission() => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Starts `COPY … TO STDOUT`.
     pub async fn copy_out(&self, doing: impl Into<String>, sql: impl Into<Sql>) -> Result<CopyOutStream, PgError> {
         let sql = sql.into();

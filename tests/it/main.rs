@@ -15,6 +15,7 @@ mod cli;
 mod conninfo;
 mod harness;
 mod hiding;
+mod privileges;
 mod signals;
 mod smoke;
 mod tidy;
