@@ -12,9 +12,12 @@
 //! A server whose test failed leaves its data directory behind; the test's output names it and ends with the server's log.
 
 mod cli;
+mod connecting;
 mod conninfo;
 mod harness;
 mod hiding;
 mod signals;
 mod smoke;
 mod tidy;
+mod tls;
+mod validation;

@@ -112,7 +112,9 @@ fn each_effect_has_its_module() {
 fn the_stages_that_decide_touch_nothing() {
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|source| PURE.contains(&source.module.as_str())) {
-        for what in ["async ", ".await", "std::fs", "std::env", "std::net::Tcp", "Instant::now", "SystemTime", "tokio::"] {
+        for what in
+            ["async ", ".await", "std::fs", "std::env", "std::net::Tcp", "Instant::now", "SystemTime", "tokio::"]
+        {
             if source.code.contains(what) {
                 wrong.push(format!("{} has {what}", source.path.display()));
             }

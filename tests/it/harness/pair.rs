@@ -28,13 +28,22 @@ impl Pair {
 
     /// The same, with options for each side.
     pub(crate) fn with(source: &Options, target: &Options) -> Option<Self> {
-        let versions = Versions::chosen()?;
+        Some(Self::of(Versions::chosen()?, source, target))
+    }
+
+    /// Two servers of other versions than this run tests, for what only some versions do. `None`, after saying so, when one
+    /// is not installed.
+    pub(crate) fn of_majors(source: u32, target: u32) -> Option<Self> {
+        Some(Self::of(Versions::of_majors(source, target)?, &Options::default(), &Options::default()))
+    }
+
+    fn of(versions: Versions, source: &Options, target: &Options) -> Self {
         let (source, target) = std::thread::scope(|scope| {
             let source = scope.spawn(|| Cluster::start(&versions.source, source));
             let target = Cluster::start(&versions.target, target);
             (source.join().expect("the source starts"), target)
         });
-        Some(Self { source, target, versions })
+        Self { source, target, versions }
     }
 
     /// `pg_migrate -s … -t …` as superuser through the sockets.

@@ -45,21 +45,25 @@ impl Versions {
     /// When part of it is not installed and `PG_MIGRATE_REQUIRE=1`.
     pub(crate) fn chosen() -> Option<Self> {
         static CHOSEN: OnceLock<Result<Versions, String>> = OnceLock::new();
-        match CHOSEN.get_or_init(Self::choose) {
-            Ok(versions) => Some(versions.clone()),
-            Err(missing) if env::var("PG_MIGRATE_REQUIRE").is_ok_and(|value| value == "1") => panic!("{missing}"),
-            Err(missing) => {
-                let test = std::thread::current();
-                tell(format_args!("SKIP {}: {missing}", test.name().unwrap_or("test")));
-                None
-            }
-        }
+        CHOSEN.get_or_init(Self::choose).clone().map_or_else(skip, Some)
+    }
+
+    /// The pair of these majors, whatever the environment asks for. `None`, after saying so, when part of it is not installed;
+    /// panics like [`Versions::chosen`].
+    pub(super) fn of_majors(source: u32, target: u32) -> Option<Self> {
+        let servers = servers();
+        let pair = major(&servers, source).and_then(|source| Self::with_clients(source, major(&servers, target)?));
+        pair.map_or_else(skip, Some)
     }
 
     fn choose() -> Result<Self, String> {
         let servers = servers();
         let source = choose_server(&servers, "PG_SOURCE_VERSION")?;
         let target = choose_server(&servers, "PG_TARGET_VERSION")?;
+        Self::with_clients(source, target)
+    }
+
+    fn with_clients(source: Installation, target: Installation) -> Result<Self, String> {
         let clients = clients();
         let (oldest, newest) = (source.major.min(target.major), source.major.max(target.major));
         let fit = clients.range(oldest..=newest).next_back().or_else(|| clients.range(newest..).next());
@@ -72,6 +76,13 @@ impl Versions {
     }
 }
 
+fn skip(missing: String) -> Option<Versions> {
+    assert!(env::var("PG_MIGRATE_REQUIRE").as_deref() != Ok("1"), "{missing}");
+    let test = std::thread::current();
+    tell(format_args!("SKIP {}: {missing}", test.name().unwrap_or("test")));
+    None
+}
+
 fn choose_server(servers: &BTreeMap<u32, Installation>, variable: &str) -> Result<Installation, String> {
     let Ok(wanted) = env::var(variable) else {
         let packaged = servers.values().rfind(|server| server.bin.starts_with("/usr"));
@@ -80,11 +91,13 @@ fn choose_server(servers: &BTreeMap<u32, Installation>, variable: &str) -> Resul
             .cloned()
             .ok_or_else(|| "no PostgreSQL server is installed; on Debian: apt install postgresql".to_owned());
     };
-    let major: u32 = wanted.parse().map_err(|_| format!("{variable}={wanted:?} is not a major version such as 15"))?;
-    servers
-        .get(&major)
-        .cloned()
-        .ok_or_else(|| format!("{variable}={major} is not installed; scripts/fetch-servers.sh {major} may have it"))
+    let wanted = wanted.parse().map_err(|_| format!("{variable}={wanted:?} is not a major version such as 15"))?;
+    major(servers, wanted)
+}
+
+fn major(servers: &BTreeMap<u32, Installation>, major: u32) -> Result<Installation, String> {
+    let missing = || format!("PostgreSQL {major} is not installed; scripts/fetch-servers.sh {major} may have it");
+    servers.get(&major).cloned().ok_or_else(missing)
 }
 
 /// Servers by major. Where one major is installed twice, distribution packages win: they bring the extensions.
