@@ -66,10 +66,10 @@ fn names_of_every_kind_are_replicated_and_finished() {
 
 /// All that is said of databases, as one text.
 fn databases(cluster: &Cluster) -> String {
-    let locale = if cluster.installation.major >= 15 { "datlocprovider" } else { "''" };
+    let provider = if cluster.installation.major >= 15 { "datlocprovider" } else { "'c'" };
     let query = format!(
         "SELECT string_agg(concat_ws(' | ', datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype,
-                {locale}, datconnlimit, shobj_description(d.oid, 'pg_database'),
+                {provider}, datconnlimit, shobj_description(d.oid, 'pg_database'),
                 (SELECT string_agg(coalesce(r.rolname, '*') || array(SELECT unnest(setconfig) ORDER BY 1)::text, ', ' ORDER BY r.rolname)
                    FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole WHERE setdatabase = d.oid),
                 (SELECT string_agg(a::text, ', ' ORDER BY a::text) FROM unnest(datacl) a)), E'\\n' ORDER BY datname)
@@ -84,8 +84,8 @@ fn databases_keep_encoding_locale_owner_settings_and_privileges() {
     let source = &pair.source;
     source.sql("postgres", r#"CREATE ROLE "The Owner"; CREATE ROLE app; CREATE ROLE unwanted"#);
     for statement in [
-        r#"CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C' OWNER "The Owner" CONNECTION LIMIT 7"#,
-        "CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'",
+        r#"CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' OWNER "The Owner" CONNECTION LIMIT 7"#,
+        "CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'",
         r#"ALTER DATABASE latin SET search_path = "$user", 'sp ace'"#,
         "ALTER DATABASE latin SET default_transaction_read_only = on",
         "ALTER ROLE app IN DATABASE latin SET work_mem = '7MB'",
