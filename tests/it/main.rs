@@ -14,10 +14,14 @@
 mod cli;
 mod conninfo;
 mod dump;
+mod failure;
 mod filters;
 mod harness;
 mod hiding;
+mod in_sync;
+mod interrupt;
 mod names;
+mod replication;
 mod report;
 mod roles;
 mod secrets;
