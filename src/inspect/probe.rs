@@ -83,7 +83,7 @@ async fn subscription(
         Ok(client) => client,
         Err(error) => return Ok((Probe::Refused(error.words()), Probe::Untried)),
     };
-    client.keep_out_of_log().await?;
+    client.keep_passwords_out_of_log().await?;
     let name = Ident::new(format!("{PREFIX}probe"));
     let conninfo = settings.source_for_target.as_ref().unwrap_or(source.conninfo());
     let connection = Literal::secret(&conninfo.subscription_conninfo(source_database));

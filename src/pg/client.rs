@@ -61,7 +61,7 @@ impl Client {
 
     /// Keeps what this session runs out of the server's log and statistics, as far as our user may: for statements that carry
     /// a password.
-    pub async fn keep_out_of_log(&self) -> Result<(), PgError> {
+    pub async fn keep_passwords_out_of_log(&self) -> Result<(), PgError> {
         for setting in [
             "set log_statement = 'none'",
             "set log_min_error_statement = 'panic'",
