@@ -56,6 +56,10 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
     let work = async {
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
+            Work::Nothing => {
+                run.set_progress(Progress::Complete);
+                Ok(())
+            }
             Work::Migrate(migration) => run.migrate(pool, migration).await,
             Work::Continue { content, keep_owners } => run.replicate_until_told(content, None, *keep_owners).await,
         }
@@ -278,6 +282,7 @@ impl Run<'_> {
         let name = &self.database.name;
         let (method, created) = match &self.database.work {
             Work::Unreachable { .. } => (None, false),
+            Work::Nothing => (Some(Method::Dump), false),
             Work::Continue { .. } => (Some(Method::Replication), false),
             Work::Migrate(migration) => (
                 Some(migration.transfer.method()),

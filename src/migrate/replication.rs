@@ -104,7 +104,7 @@ async fn subscribe(context: &Context, client: &Client, names: &ReplicationNames,
         names.publication,
         options
     );
-    client.keep_passwords_out_of_log().await?;
+    client.keep_out_of_log().await?;
     create_subscription(context, client, names, statement).await
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn create(context: &Context, plan: &Plan) {
             return;
         }
     };
-    if let Err(error) = client.keep_passwords_out_of_log().await {
+    if let Err(error) = client.keep_out_of_log().await {
         tracing::debug!(target: logger::TARGET, "{}", crate::error::chain(&error));
     }
     for role in &plan.roles {

@@ -114,20 +114,24 @@ fn publication(facts: &Facts, selection: &Selection, name: &str, source: &Databa
     let foreign: Vec<_> = content::publishable(selection, name, source)
         .filter(|table| !table.owned && !facts.source.user.superuser)
         .collect();
-    let (words, fix) = match (foreign.first(), source.publication.refused()) {
+    let words = match (foreign.first(), source.publication.refused()) {
         (None, None) => return None,
-        (Some(first), words) => {
-            let owners: BTreeSet<_> = foreign.iter().map(|table| Ident::new(&table.owner)).collect();
-            let own = format!("only the owner of {} may publish it", first.name);
-            (words.map_or(own, str::to_owned), sql!("GRANT {} TO {}", Sql::join(&owners, ", "), user))
-        }
-        (None, Some(words)) => (words.to_owned(), sql!("GRANT CREATE ON DATABASE {} TO {}", Ident::new(name), user)),
+        (_, Some(words)) => words.to_owned(),
+        (Some(first), None) => format!("only the owner of {} may publish it", first.name),
     };
+    let mut cures = Vec::new();
+    if source.publication.refused().is_some() {
+        cures.push(sql!("GRANT CREATE ON DATABASE {} TO {}", Ident::new(name), user));
+    }
+    if !foreign.is_empty() {
+        let owners: BTreeSet<_> = foreign.iter().map(|table| Ident::new(&table.owner)).collect();
+        cures.push(sql!("GRANT {} TO {}", Sql::join(&owners, ", "), user));
+    }
     Some(Obstacle {
         id: "publication-right",
         subject: format!("database {}", Ident::new(name)),
         reason: format!("{user} may not create a publication there: {words}"),
-        fix: format!("source: {fix}"),
+        fix: format!("source: {}", Sql::join(&cures, "; ")),
     })
 }
 
@@ -152,7 +156,7 @@ fn reach(facts: &Facts) -> Option<Obstacle> {
         subject: Side::Target.to_string(),
         reason: format!("it cannot connect to the source: {words}"),
         fix: "let the target through the source's firewall and pg_hba.conf, or say with --source-for-target how it \
-              reaches the source"
+              reaches the source, with a password where the target's user is no superuser"
             .to_owned(),
     })
 }

@@ -21,6 +21,7 @@ mod hiding;
 mod in_sync;
 mod interrupt;
 mod names;
+mod privileges;
 mod replication;
 mod report;
 mod roles;

@@ -28,13 +28,17 @@ impl Pair {
 
     /// The same, with options for each side.
     pub(crate) fn with(source: &Options, target: &Options) -> Option<Self> {
-        let versions = Versions::chosen()?;
+        Some(Self::of(Versions::chosen()?, source, target))
+    }
+
+    /// Servers of these versions.
+    pub(crate) fn of(versions: Versions, source: &Options, target: &Options) -> Self {
         let (source, target) = std::thread::scope(|scope| {
             let source = scope.spawn(|| Cluster::start(&versions.source, source));
             let target = Cluster::start(&versions.target, target);
             (source.join().expect("the source starts"), target)
         });
-        Some(Self { source, target, versions })
+        Self { source, target, versions }
     }
 
     /// `pg_migrate -s … -t …` as superuser through the sockets.

@@ -48,18 +48,29 @@ impl Versions {
         match CHOSEN.get_or_init(Self::choose) {
             Ok(versions) => Some(versions.clone()),
             Err(missing) if env::var("PG_MIGRATE_REQUIRE").is_ok_and(|value| value == "1") => panic!("{missing}"),
-            Err(missing) => {
-                let test = std::thread::current();
-                tell(format_args!("SKIP {}: {missing}", test.name().unwrap_or("test")));
-                None
-            }
+            Err(missing) => skip(missing),
+        }
+    }
+
+    /// The same, but with the oldest target that is installed and at least of `major`, should the other be older. `None`,
+    /// after saying so, when there is none.
+    pub(crate) fn with_target_since(major: u32) -> Option<Self> {
+        let chosen = Self::chosen()?;
+        if chosen.target.major >= major {
+            return Some(chosen);
+        }
+        match servers().range(major..).next() {
+            Some((_, target)) => Self::of(chosen.source, target.clone()).map_or_else(|missing| skip(&missing), Some),
+            None => skip(&format!("no server of version {major} or newer is installed")),
         }
     }
 
     fn choose() -> Result<Self, String> {
         let servers = servers();
-        let source = choose_server(&servers, "PG_SOURCE_VERSION")?;
-        let target = choose_server(&servers, "PG_TARGET_VERSION")?;
+        Self::of(choose_server(&servers, "PG_SOURCE_VERSION")?, choose_server(&servers, "PG_TARGET_VERSION")?)
+    }
+
+    fn of(source: Installation, target: Installation) -> Result<Self, String> {
         let clients = clients();
         let (oldest, newest) = (source.major.min(target.major), source.major.max(target.major));
         let fit = clients.range(oldest..=newest).next_back().or_else(|| clients.range(newest..).next());
@@ -70,6 +81,12 @@ impl Versions {
             _ => Err(format!("no pg_dump and pg_restore of version {newest} or newer are installed")),
         }
     }
+}
+
+fn skip<T>(missing: &str) -> Option<T> {
+    let test = std::thread::current();
+    tell(format_args!("SKIP {}: {missing}", test.name().unwrap_or("test")));
+    None
 }
 
 fn choose_server(servers: &BTreeMap<u32, Installation>, variable: &str) -> Result<Installation, String> {
