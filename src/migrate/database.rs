@@ -50,16 +50,14 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         progress: std::sync::Mutex::new(match database.work {
             Work::Continue { .. } => Progress::Replicating,
             Work::Unreachable { .. } | Work::Migrate(_) => Progress::Untouched,
+            Work::Nothing => Progress::Complete,
         }),
         notices: std::sync::Mutex::new(Vec::new()),
     };
     let work = async {
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
-            Work::Nothing => {
-                run.set_progress(Progress::Complete);
-                Ok(())
-            }
+            Work::Nothing => Ok(()),
             Work::Migrate(migration) => run.migrate(pool, migration).await,
             Work::Continue { content, keep_owners } => run.replicate_until_told(content, None, *keep_owners).await,
         }
