@@ -12,6 +12,7 @@
 //! A server whose test failed leaves its data directory behind; the test's output names it and ends with the server's log.
 
 mod cli;
+mod connecting;
 mod conninfo;
 mod dump;
 mod failure;
@@ -29,4 +30,6 @@ mod secrets;
 mod signals;
 mod smoke;
 mod tidy;
+mod tls;
+mod validation;
 mod versions;
