@@ -116,7 +116,7 @@ async fn subscription(
     if !may_connect {
         return Ok((right, Probe::Untried));
     }
-    client.keep_passwords_out_of_log().await?;
+    client.keep_out_of_log().await?;
     let connection = Literal::secret(&conninfo.subscription_conninfo(conninfo.dbname()));
     let connecting = client.run("try to reach the source", attempt(connection, "true, copy_data = false"));
     let reach = match client.within(LIMIT, connecting).await {

@@ -59,6 +59,27 @@ impl Client {
         self.inner.query_typed(sql.text(), parameters).await.map_err(|error| self.error(doing, error))
     }
 
+    /// Keeps what this session runs out of the server's log and statistics, as far as our user may: for statements that carry
+    /// a password.
+    pub async fn keep_out_of_log(&self) -> Result<(), PgError> {
+        for setting in [
+            "set log_statement = 'none'",
+            "set log_min_error_statement = 'panic'",
+            "set log_min_duration_statement = -1",
+            "set log_transaction_sample_rate = 0",
+            "set pg_stat_statements.track_utility = off",
+            // Not in 12.
+            "set log_min_duration_sample = -1",
+        ] {
+            match self.run("keep passwords out of the log", setting).await {
+                Err(error) if error.is_permission() => return Ok(()),
+                Err(error) if error.code().is_none() => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for exactly one row.
     pub async fn one(
         &self,
@@ -98,22 +119,6 @@ impl Client {
                 _ => None,
             })
             .collect())
-    }
-
-    /// Makes the server log no statement of this session, as far as we may: one that follows carries a password.
-    pub async fn keep_passwords_out_of_log(&self) -> Result<(), PgError> {
-        const LOUD: [&str; 3] = [
-            "set log_statement = 'none'",
-            "set log_min_error_statement = 'panic'",
-            "set log_min_duration_statement = -1",
-        ];
-        for setting in LOUD {
-            match self.run("keep passwords out of the log", setting).await {
-                Err(error) if !error.is_permission() => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-        }
-        Ok(())
     }
 
     /// Starts `COPY … TO STDOUT`.

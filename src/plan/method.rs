@@ -32,9 +32,12 @@ pub(super) fn choose(
     source: &DatabaseFacts,
     target: Option<&DatabaseFacts>,
 ) -> (Transfer, Vec<Obstacle>) {
+    if let Some(standby) = standby(facts) {
+        // Whatever else it refuses, it refuses because of that.
+        return (Transfer::SlotHandOver, vec![standby]);
+    }
     let mut obstacles = Vec::new();
     obstacles.extend(wal_level(facts));
-    obstacles.extend(standby(facts));
     obstacles.extend(blockers(facts));
 
     let rights: Vec<_> = publication(facts, selection, name, source).into_iter().chain(subscription(facts)).collect();

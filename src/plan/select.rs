@@ -21,6 +21,7 @@ pub(crate) fn wanted<'a>(source: &'a ServerFacts, selection: &Selection) -> impl
 /// Whether the rows of `table` in `database` are carried.
 pub(crate) fn carries(selection: &Selection, database: &str, table: &Table) -> bool {
     table.kind == TableKind::Ordinary
+        && table.present
         && extension_allows(selection, table)
         && match &selection.tables {
             TableFilter::All => true,

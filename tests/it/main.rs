@@ -13,10 +13,21 @@
 
 mod cli;
 mod conninfo;
+mod dump;
+mod failure;
+mod filters;
 mod harness;
 mod hiding;
+mod in_sync;
+mod interrupt;
+mod names;
 mod privileges;
+mod replication;
+mod report;
+mod roles;
+mod secrets;
 mod signals;
 mod smoke;
+mod standby;
 mod tidy;
 mod versions;

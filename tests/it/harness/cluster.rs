@@ -15,7 +15,7 @@ use tokio_postgres::Config;
 
 use super::session::{Rows, Session};
 pub(crate) use super::template::SUPERUSER_PASSWORD;
-use super::template::create_data_directory;
+use super::template::{copy_data_directory, create_data_directory};
 use super::user::{give_to_servers, server_command};
 use super::versions::Installation;
 use super::{tell, wait};
@@ -124,6 +124,33 @@ impl Cluster {
             }
         }
         cluster
+    }
+
+    /// A hot standby of this server, which is restarted for it.
+    pub(crate) fn standby(&self) -> Self {
+        let directory = short_temporary_directory();
+        give_to_servers(&directory).expect("handing the server's directory to its account");
+        let data = directory.join("data");
+        self.pg_ctl(&["stop", "--mode=fast"]).expect("stopping a server");
+        copy_data_directory(&self.directory.join("data"), &data).expect("copying a data directory");
+        self.start_again();
+        let settings = format!(
+            "listen_addresses = ''\nport = {SOCKET_PORT}\nunix_socket_directories = '{}'\n\
+             primary_conninfo = 'host={} port={} user=postgres'\n",
+            directory.display(),
+            self.directory.display(),
+            self.port
+        );
+        let append = |name: &str, text: &str| {
+            let file = fs::OpenOptions::new().create(true).append(true).open(data.join(name));
+            file.and_then(|mut file| file.write_all(text.as_bytes())).expect("a file of a data directory");
+        };
+        append("postgresql.conf", &settings);
+        append("standby.signal", "");
+        let undertaker = hire_undertaker(&self.installation, &directory);
+        let standby = Self { installation: self.installation.clone(), directory, port: SOCKET_PORT, undertaker };
+        standby.start_again();
+        standby
     }
 
     /// Stops the server as a crash does.

@@ -3,7 +3,9 @@
 pub(crate) mod cli;
 pub(crate) mod cluster;
 mod compare;
+pub(crate) mod disk;
 pub(crate) mod fixture;
+pub(crate) mod gate;
 pub(crate) mod pair;
 pub(crate) mod session;
 mod template;
