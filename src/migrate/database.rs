@@ -51,6 +51,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
             Work::Continue { .. } => Progress::Replicating,
             Work::Nothing => Progress::Complete,
             Work::Unreachable { .. } | Work::Migrate(_) => Progress::Untouched,
+            Work::Nothing => Progress::Complete,
         }),
         notices: std::sync::Mutex::new(Vec::new()),
     };
