@@ -51,7 +51,6 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
             Work::Continue { .. } => Progress::Replicating,
             Work::Nothing => Progress::Complete,
             Work::Unreachable { .. } | Work::Migrate(_) => Progress::Untouched,
-            Work::Nothing => Progress::Complete,
         }),
         notices: std::sync::Mutex::new(Vec::new()),
     };

@@ -1,5 +1,7 @@
 //! A throwaway server.
 
+mod extension;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -88,6 +90,8 @@ pub(crate) struct Cluster {
     pub(crate) installation: Installation,
     directory: PathBuf,
     port: u16,
+    /// The server program, where it is not the installation's.
+    postgres: Option<PathBuf>,
     undertaker: Child,
 }
 
@@ -100,7 +104,8 @@ impl Cluster {
         create_data_directory(installation, &options.initdb, &data).expect("creating a data directory");
         fs::write(data.join("pg_hba.conf"), options.hba.as_deref().unwrap_or(DEFAULT_HBA)).expect("pg_hba.conf");
         let undertaker = hire_undertaker(installation, &directory);
-        let mut cluster = Self { installation: installation.clone(), directory, port: SOCKET_PORT, undertaker };
+        let mut cluster =
+            Self { installation: installation.clone(), directory, port: SOCKET_PORT, postgres: None, undertaker };
         let generated = fs::read_to_string(data.join("postgresql.conf")).expect("postgresql.conf");
         // A port that is free now may be taken in the next moment; a second look is enough.
         for last_attempt in [false, true] {
@@ -148,7 +153,8 @@ impl Cluster {
         append("postgresql.conf", &settings);
         append("standby.signal", "");
         let undertaker = hire_undertaker(&self.installation, &directory);
-        let standby = Self { installation: self.installation.clone(), directory, port: SOCKET_PORT, undertaker };
+        let standby =
+            Self { installation: self.installation.clone(), directory, port: SOCKET_PORT, postgres: None, undertaker };
         standby.start_again();
         standby
     }
@@ -238,7 +244,11 @@ impl Cluster {
     }
 
     fn pg_ctl(&self, arguments: &[&str]) -> Result<(), String> {
-        let output = server_command(self.installation.program("pg_ctl"))
+        let mut command = server_command(self.installation.program("pg_ctl"));
+        if let Some(postgres) = &self.postgres {
+            command.arg("-p").arg(postgres);
+        }
+        let output = command
             .args(arguments)
             .args(["--silent", "--wait", "--timeout=60", "--pgdata"])
             .arg(self.directory.join("data"))
