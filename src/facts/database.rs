@@ -116,6 +116,8 @@ pub struct Table {
     pub has_rows: bool,
     /// Triggers that fire even while replication applies changes (ENABLE ALWAYS or REPLICA).
     pub replica_triggers: Vec<String>,
+    /// Whether this server has its rows: those of an unlogged table never reach a standby.
+    pub present: bool,
 }
 
 /// What kind of relation a table is.

@@ -64,6 +64,7 @@ pub(crate) fn table(name: &str) -> Table {
         estimated_rows: 100.0,
         has_rows: false,
         replica_triggers: Vec::new(),
+        present: true,
     }
 }
 

@@ -78,7 +78,8 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
                 unnest(array[s.nspname::text, a.relname::text]) with ordinality part(name, position)
            where a.oid <> c.oid order by p.distance, part.position) else '{}' end,
        case when c.relreplident = 'i' then
-           (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end
+           (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end,
+       c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery()
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join columns k on k.attrelid = c.oid
@@ -140,6 +141,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         estimated_rows: client.get(row, 18)?,
         has_rows: false,
         replica_triggers: client.get(row, 19)?,
+        present: client.get(row, 22)?,
         identity_index: client.get(row, 21)?,
         ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 20)?),
     })
@@ -158,10 +160,11 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
      and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
 left join pg_catalog.pg_extension e on e.oid = d.refobjid
-where c.relkind = 'S' and c.relpersistence <> 't' and c.oid >= $1 and n.nspname <> $2
+where c.relkind = 'S' and (c.relpersistence = 'p' or c.relpersistence = 'u' and not pg_catalog.pg_is_in_recovery())
+  and c.oid >= $1 and n.nspname <> $2
 order by 1, 2";
 
-/// Sequences, those of serial and identity columns included.
+/// Sequences, those of serial and identity columns included, but for unlogged ones on a standby, which has no value of theirs.
 pub(super) async fn sequences(client: &Client) -> Result<Vec<Sequence>, PgError> {
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
         &[(&FIRST_USER_OID, Type::OID), (&JOURNAL_SCHEMA, Type::TEXT)];

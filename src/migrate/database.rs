@@ -50,8 +50,8 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         // A signal may come before the work is begun: what an earlier run left running goes on then, too.
         progress: std::sync::Mutex::new(match database.work {
             Work::Continue { .. } => Progress::Replicating,
-            Work::Unreachable { .. } | Work::Migrate(_) => Progress::Untouched,
             Work::Nothing => Progress::Complete,
+            Work::Unreachable { .. } | Work::Migrate(_) => Progress::Untouched,
         }),
         notices: std::sync::Mutex::new(Vec::new()),
     };

@@ -32,7 +32,11 @@ pub(super) fn choose(
     source: &DatabaseFacts,
     target: Option<&DatabaseFacts>,
 ) -> (Transfer, Vec<Obstacle>) {
-    let mut obstacles: Vec<_> = wal_level(facts).into_iter().chain(standby(facts)).collect();
+    if let Some(standby) = standby(facts) {
+        // Whatever else it refuses, it refuses because of that.
+        return (Transfer::SlotHandOver, vec![standby]);
+    }
+    let mut obstacles: Vec<_> = wal_level(facts).into_iter().collect();
     let decodes = obstacles.is_empty();
     obstacles.extend(blockers(facts));
 

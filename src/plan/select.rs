@@ -6,6 +6,7 @@ use crate::settings::{Selection, TableFilter};
 /// Whether the rows of `table` in `database` are carried.
 pub(crate) fn carries(selection: &Selection, database: &str, table: &Table) -> bool {
     table.kind == TableKind::Ordinary
+        && table.present
         && extension_allows(selection, table)
         && match &selection.tables {
             TableFilter::All => true,

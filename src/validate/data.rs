@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Found, list};
-use crate::facts::RowSecurity;
+use crate::facts::{RowSecurity, TableKind};
 use crate::sql;
 use crate::sql::{Ident, QualifiedName};
 
@@ -11,6 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("unreadable-table", tables),
     Check::new("unreadable-sequence", sequences),
     Check::new("row-security", row_security),
+    Check::new("unlogged-on-standby", unlogged_on_standby),
 ];
 
 fn tables(case: &Case<'_>) -> Vec<Found> {
@@ -88,6 +89,22 @@ fn row_security(case: &Case<'_>) -> Vec<Found> {
     found
 }
 
+fn unlogged_on_standby(case: &Case<'_>) -> Vec<Found> {
+    let absent = |database: super::Database<'_>| -> Vec<_> {
+        let tables = database.source.tables.iter().filter(|table| !table.present && table.kind == TableKind::Ordinary);
+        tables.map(|table| table.name.clone()).collect()
+    };
+    case.databases()
+        .map(|database| (database, absent(database)))
+        .filter(|(_, tables)| !tables.is_empty())
+        .map(|(database, tables)| {
+            let message =
+                format!("unlogged tables arrive empty, because a standby does not have their rows: {}", list(tables));
+            Found::warning(database.subject(), message).fix("migrate from the primary")
+        })
+        .collect()
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use crate::facts::RowSecurity;
@@ -104,6 +121,7 @@ pub(super) mod tests {
     pub(in crate::validate) const CHANGES: &[Change] = &[
         ("unreadable-table", |it| it.source().tables[0].readable = false),
         ("unreadable-sequence", |it| it.source().sequences[0].readable = false),
+        ("unlogged-on-standby", |it| it.source().tables[0].present = false),
         ("row-security", |it| bind(it, RowSecurity::Forced)),
         ("row-security", |it| {
             bind(it, RowSecurity::Enabled);

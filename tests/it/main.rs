@@ -29,6 +29,7 @@ mod roles;
 mod secrets;
 mod signals;
 mod smoke;
+mod standby;
 mod tidy;
 mod tls;
 mod validation;

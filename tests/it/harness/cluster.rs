@@ -1,5 +1,7 @@
 //! A throwaway server.
 
+mod extension;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -15,7 +17,7 @@ use tokio_postgres::Config;
 
 use super::session::{Rows, Session};
 pub(crate) use super::template::SUPERUSER_PASSWORD;
-use super::template::create_data_directory;
+use super::template::{copy_data_directory, create_data_directory};
 use super::user::{give_to_servers, server_command};
 use super::versions::Installation;
 use super::{tell, wait};
@@ -88,6 +90,8 @@ pub(crate) struct Cluster {
     pub(crate) installation: Installation,
     directory: PathBuf,
     port: u16,
+    /// The server program, where it is not the installation's.
+    postgres: Option<PathBuf>,
     undertaker: Child,
 }
 
@@ -100,7 +104,8 @@ impl Cluster {
         create_data_directory(installation, &options.initdb, &data).expect("creating a data directory");
         fs::write(data.join("pg_hba.conf"), options.hba.as_deref().unwrap_or(DEFAULT_HBA)).expect("pg_hba.conf");
         let undertaker = hire_undertaker(installation, &directory);
-        let mut cluster = Self { installation: installation.clone(), directory, port: SOCKET_PORT, undertaker };
+        let mut cluster =
+            Self { installation: installation.clone(), directory, port: SOCKET_PORT, postgres: None, undertaker };
         let generated = fs::read_to_string(data.join("postgresql.conf")).expect("postgresql.conf");
         // A port that is free now may be taken in the next moment; a second look is enough.
         for last_attempt in [false, true] {
@@ -124,6 +129,34 @@ impl Cluster {
             }
         }
         cluster
+    }
+
+    /// A hot standby of this server, which is restarted for it.
+    pub(crate) fn standby(&self) -> Self {
+        let directory = short_temporary_directory();
+        give_to_servers(&directory).expect("handing the server's directory to its account");
+        let data = directory.join("data");
+        self.pg_ctl(&["stop", "--mode=fast"]).expect("stopping a server");
+        copy_data_directory(&self.directory.join("data"), &data).expect("copying a data directory");
+        self.start_again();
+        let settings = format!(
+            "listen_addresses = ''\nport = {SOCKET_PORT}\nunix_socket_directories = '{}'\n\
+             primary_conninfo = 'host={} port={} user=postgres'\n",
+            directory.display(),
+            self.directory.display(),
+            self.port
+        );
+        let append = |name: &str, text: &str| {
+            let file = fs::OpenOptions::new().create(true).append(true).open(data.join(name));
+            file.and_then(|mut file| file.write_all(text.as_bytes())).expect("a file of a data directory");
+        };
+        append("postgresql.conf", &settings);
+        append("standby.signal", "");
+        let undertaker = hire_undertaker(&self.installation, &directory);
+        let standby =
+            Self { installation: self.installation.clone(), directory, port: SOCKET_PORT, postgres: None, undertaker };
+        standby.start_again();
+        standby
     }
 
     /// Stops the server as a crash does.
@@ -234,7 +267,11 @@ impl Cluster {
     }
 
     fn pg_ctl(&self, arguments: &[&str]) -> Result<(), String> {
-        let output = server_command(self.installation.program("pg_ctl"))
+        let mut command = server_command(self.installation.program("pg_ctl"));
+        if let Some(postgres) = &self.postgres {
+            command.arg("-p").arg(postgres);
+        }
+        let output = command
             .args(arguments)
             .args(["--silent", "--wait", "--timeout=60", "--pgdata"])
             .arg(self.directory.join("data"))

@@ -49,7 +49,12 @@ impl Pair {
 
     /// `pg_migrate -s … -t …` as superuser through the sockets.
     pub(crate) fn migrate(&self) -> Run {
-        self.program().args(["-s", &self.source.uri("postgres"), "-t", &self.target.uri("postgres")])
+        self.migrate_from(&self.source)
+    }
+
+    /// The same from another server, such as a standby of the source.
+    pub(crate) fn migrate_from(&self, source: &Cluster) -> Run {
+        self.program().args(["-s", &source.uri("postgres"), "-t", &self.target.uri("postgres")])
     }
 
     /// `pg_migrate` without arguments.

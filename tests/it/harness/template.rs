@@ -33,6 +33,11 @@ pub(super) fn create_data_directory(
     copy_tree(&template, destination, Some(give_to_servers))
 }
 
+/// Copies the data directory of a server that is stopped.
+pub(super) fn copy_data_directory(from: &Path, to: &Path) -> io::Result<()> {
+    copy_tree(from, to, Some(give_to_servers))
+}
+
 /// Several tests, in several processes, may do this at the same time: each makes its own, and renaming decides.
 fn create_template(installation: &Installation, options: &[String], template: &Path) -> io::Result<()> {
     // Not below the target directory, which the servers' account may not be allowed to enter.
