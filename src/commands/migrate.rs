@@ -6,8 +6,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::OnceCell;
-
 use crate::cli::MigrateOptions;
 use crate::conninfo::{CHILD_SERVICE, Secret};
 use crate::error::{Error, Kind};
@@ -66,7 +64,6 @@ pub async fn run(
         replica_role: facts.target.user.session_replication_role,
         events,
         cancel: token.clone(),
-        ended: OnceCell::new(),
         source,
         target,
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
+use crate::conninfo::ConnInfo;
 use crate::facts::{DatabaseEntry, Facts, LocaleProvider, Probe};
 use crate::pg::{Client, PgError, Server};
 use crate::settings::Settings;
@@ -28,11 +29,12 @@ pub(super) async fn replication(
     let on_target = facts
         .databases
         .iter()
-        .find(|pair| matches!(pair.target, Some(Ok(_))))
+        .find(|pair| matches!(&pair.target, Some(Ok(target)) if target.may_create))
         .map_or_else(|| target.maintenance_database().to_owned(), |pair| pair.name.clone());
+    let conninfo = settings.source_for_target.as_ref().unwrap_or(source.conninfo()).with_dbname(&database);
     let ((connection, slot), (subscription, reach)) = tokio::try_join!(
         replication_connection(source, &database, nothing_blocks),
-        subscription(source, target, settings, &database, &on_target),
+        subscription(target, &conninfo, facts.target.user.superuser, &on_target),
     )?;
     facts.source.replication_connection = connection;
     facts.source.slot_creation = slot;
@@ -73,41 +75,73 @@ async fn replication_connection(
 /// A subscription that connects for nothing: the server checks our right to create it, then opens the connection and asks
 /// for the publication's tables.
 async fn subscription(
-    source: &Server,
     target: &Server,
-    settings: &Settings,
-    source_database: &str,
+    conninfo: &ConnInfo,
+    superuser: bool,
     target_database: &str,
 ) -> Result<(Probe, Probe), PgError> {
     let client = match target.connect(target_database).await {
         Ok(client) => client,
         Err(error) => return Ok((Probe::Refused(error.words()), Probe::Untried)),
     };
-    let name = Ident::new(format!("{PREFIX}probe"));
-    let conninfo = settings.source_for_target.as_ref().unwrap_or(source.conninfo());
-    let connection = Literal::secret(&conninfo.subscription_conninfo(source_database));
-    let attempt = |connect: &'static str| {
+    let attempt = |connection: Literal, connect: &'static str| {
+        let name = Ident::new(format!("{PREFIX}probe"));
         sql!(
             "begin; create subscription {} connection {} publication {} \
-             with (connect = {}, enabled = false, create_slot = false, slot_name = none{}); rollback",
+             with (connect = {}, enabled = false, create_slot = false, slot_name = none); rollback",
             name,
             connection,
             name,
-            connect,
-            if connect == "true" { ", copy_data = false" } else { "" }
+            connect
         )
     };
-    let created = client.run("try to create a subscription", attempt("false")).await;
-    let right = outcome_in_transaction(&client, created).await?;
+    let by_catalog = right_in_foreign_database(&client).await?;
+    let may_connect = by_catalog.is_none();
+    let right = match by_catalog {
+        Some(right) => right,
+        None => {
+            // A statement that is refused ends in the server's log: this one has no password of anybody's.
+            let harmless = attempt(Literal::new("dbname=postgres user=postgres password=none"), "false");
+            let created = client.run("try to create a subscription", harmless).await;
+            outcome_in_transaction(&client, created).await?
+        }
+    };
     if right.refused().is_some() {
         return Ok((right, Probe::Untried));
     }
-    let connected = client.within(LIMIT, client.run("try to reach the source", attempt("true"))).await;
-    let reach = match connected {
+    if !superuser && conninfo.hosts().iter().all(|host| host.password.is_none()) {
+        let words = "a subscription of a user without superuser rights must connect with a password";
+        return Ok((right, Probe::Refused(words.to_owned())));
+    }
+    if !may_connect {
+        return Ok((right, Probe::Untried));
+    }
+    client.keep_out_of_log().await?;
+    let connection = Literal::secret(&conninfo.subscription_conninfo(conninfo.dbname()));
+    let connecting = client.run("try to reach the source", attempt(connection, "true, copy_data = false"));
+    let reach = match client.within(LIMIT, connecting).await {
         Some(outcome) => outcome_in_transaction(&client, outcome).await?,
         None => Probe::Refused(format!("no connection within {} s", LIMIT.as_secs())),
     };
     Ok((right, reach))
+}
+
+/// From 16 on, a subscription also wants CREATE on its database. Where we lack that, as in the maintenance database when all
+/// others are yet to be created, only the catalog tells whether we may.
+async fn right_in_foreign_database(client: &Client) -> Result<Option<Probe>, PgError> {
+    const RIGHTS: &str = "
+select pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       pg_catalog.pg_has_role('pg_create_subscription', 'USAGE')";
+
+    if !client.version().grants_subscriptions() {
+        return Ok(None);
+    }
+    let row = client.one("see whether we may create subscriptions", RIGHTS, &[]).await?;
+    Ok(match (client.get(&row, 0)?, client.get(&row, 1)?) {
+        (true, _) => None,
+        (false, true) => Some(Probe::Works),
+        (false, false) => Some(Probe::Refused("it is no member of pg_create_subscription".to_owned())),
+    })
 }
 
 /// Whether the target's operating system, or its ICU, knows the locale of `entry`: tried with a temporary collation, because the

@@ -284,9 +284,9 @@ select d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, pg_catalog.p
        array(select part.text
              from pg_catalog.pg_db_role_setting s
              left join pg_catalog.pg_roles r on r.oid = s.setrole
-             cross join unnest(s.setconfig) c(setting)
+             cross join unnest(s.setconfig) with ordinality c(setting, rank)
              cross join unnest(array[coalesce(r.rolname::text, ''), c.setting]) with ordinality part(text, position)
-             where s.setdatabase = d.oid order by s.setrole, c.setting, part.position),
+             where s.setdatabase = d.oid order by s.setrole, c.rank, part.position),
        case when d.datacl is not null then array(
              select part.text
              from pg_catalog.aclexplode(d.datacl) a

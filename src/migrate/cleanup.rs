@@ -2,6 +2,7 @@
 //!
 //! Every object is found by its name, which `sql::names` makes from the database's: no record of a run is needed.
 
+use super::replication::WithSlot;
 use super::{Context, journal, replication};
 use crate::logger;
 use crate::pg::{PgError, Server};
@@ -26,17 +27,36 @@ pub(super) async fn drop_replication(
     names: &ReplicationNames,
 ) -> Swept {
     let mut swept = Swept::default();
-    let mut subscription = None;
-    match target.connect(database).await {
+    let (source, target) = tokio::join!(source.connect(database), target.connect(database));
+    let mut oid = None;
+    if let Ok(client) = &target {
+        oid = replication::subscription_oid(client, names).await.ok().flatten();
+        // Should this fail, so does the drop, which then is reported.
+        drop(replication::disable_subscription(client, names).await);
+    }
+    let slots = match &source {
+        Ok(client) => Some(replication::drop_slots(client, names, oid).await),
+        Err(_) => None,
+    };
+    let refused = slots.as_ref().is_some_and(|slots| slots.as_ref().is_err_and(PgError::is_permission));
+    let mut through_subscription = false;
+    match &target {
         Ok(client) => {
-            subscription = replication::subscription_oid(&client, names).await.ok().flatten();
+            let mut dropped = Ok(false);
+            if refused {
+                dropped = replication::drop_subscription(client, names, WithSlot::Drop).await;
+                through_subscription = matches!(dropped, Ok(true));
+            }
+            if !through_subscription {
+                dropped = replication::drop_subscription(client, names, WithSlot::Leave).await;
+            }
             swept.record(
-                replication::drop_subscription(&client, names).await,
+                dropped,
                 format!("subscription {} on the target", names.subscription),
                 format!("DROP SUBSCRIPTION {} in target database {database:?}", names.subscription),
             );
         }
-        Err(error) if is_missing_database(&error) => {}
+        Err(error) if is_missing_database(error) => {}
         Err(error) => swept.left.push(format!(
             "subscription {} on the target: {}; if it exists: DROP SUBSCRIPTION {}",
             names.subscription,
@@ -44,20 +64,20 @@ pub(super) async fn drop_replication(
             names.subscription
         )),
     }
-    match source.connect(database).await {
-        Ok(client) => {
-            swept.record(
-                replication::drop_slots(&client, names, subscription).await,
-                format!("slot {} on the source", names.slot),
-                format!("SELECT pg_drop_replication_slot('{}') on the source", names.slot.as_str()),
-            );
-            swept.record(
-                replication::drop_publication(&client, names).await,
-                format!("publication {} on the source", names.publication),
-                format!("DROP PUBLICATION {} in source database {database:?}", names.publication),
-            );
-        }
-        Err(error) if is_missing_database(&error) => {}
+    if let Some(slots) = slots {
+        swept.record(
+            if through_subscription { Ok(true) } else { slots },
+            format!("slot {} on the source", names.slot),
+            format!("SELECT pg_drop_replication_slot('{}') on the source", names.slot.as_str()),
+        );
+    }
+    match &source {
+        Ok(client) => swept.record(
+            replication::drop_publication(client, names).await,
+            format!("publication {} on the source", names.publication),
+            format!("DROP PUBLICATION {} in source database {database:?}", names.publication),
+        ),
+        Err(error) if is_missing_database(error) => {}
         Err(error) => swept.left.push(format!(
             "slot {} and publication {} on the source: {}; drop them: SELECT pg_drop_replication_slot('{}'); DROP PUBLICATION {}",
             names.slot,

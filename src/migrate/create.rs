@@ -18,6 +18,7 @@ pub(super) async fn database(context: &Context, database: &DatabasePlan, migrati
             (JournalOrigin::Created, &[][..])
         }
         Creation::Recreate(entry) => {
+            end_earlier_run(&context.target.connect(&database.name).await?).await?;
             let server = context.target.connect(context.target.maintenance_database()).await?;
             tracing::info!(target: logger::TARGET, "{}: dropping what an earlier, unfinished run created", logger::database(&database.name));
             server.run(format!("drop database {name}"), sql!("drop database if exists {}", name)).await?;
@@ -27,6 +28,7 @@ pub(super) async fn database(context: &Context, database: &DatabasePlan, migrati
         Creation::UseEmpty { clean } => {
             if *clean {
                 let client = context.target.connect(&database.name).await?;
+                end_earlier_run(&client).await?;
                 drop_everything(&client).await?;
             }
             (JournalOrigin::Empty, &[][..])
@@ -35,11 +37,25 @@ pub(super) async fn database(context: &Context, database: &DatabasePlan, migrati
     };
     let client = context.target.connect(&database.name).await?;
     if !empty_first.is_empty() {
+        end_earlier_run(&client).await?;
         // In one statement, so that foreign keys among them do not matter.
         let tables = Sql::join(empty_first.iter().map(|table| sql!("only {}", table)), ", ");
         client.run("empty what an earlier run copied", sql!("truncate {}", tables)).await?;
     }
     Ok(journal::begin(&client, &context.migration, origin).await?)
+}
+
+/// Ends what an earlier run, which was killed, still has at work in the database: a pg_restore outlives it.
+async fn end_earlier_run(client: &Client) -> Result<(), Error> {
+    let sessions = sql!(
+        "select pg_catalog.pg_terminate_backend(a.pid) \
+         from pg_catalog.pg_stat_activity a, {} m \
+         where a.datname = pg_catalog.current_database() and a.usename = current_user \
+         and a.pid <> pg_catalog.pg_backend_pid() \
+         and pg_catalog.right(a.application_name, pg_catalog.length(m.migration) + 1) = ' ' || m.migration",
+        journal::table("migration")
+    );
+    Ok(client.run("end sessions of an earlier run", sessions).await?)
 }
 
 async fn create(context: &Context, name: &Ident, entry: &DatabaseEntry) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! One database, from nothing to complete.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::copy::{Load, Pool};
@@ -18,10 +19,14 @@ use crate::sql::Literal;
 /// How far a database has come, for whoever has to clean up after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
+    /// Nothing has been done.
+    Untouched,
     /// Replication objects may exist, and rows may be missing: everything is undone on failure.
     Incomplete,
     /// Replication runs and keeps a complete copy up to date: a failure leaves it running.
     Replicating,
+    /// The copy is exact, and what replicates is being dropped. A signal does not stop this half-way.
+    Ending,
     /// Nothing is left to do.
     Complete,
 }
@@ -41,32 +46,45 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         context,
         plan,
         database,
-        progress: std::sync::Mutex::new(Progress::Incomplete),
+        // A signal may come before the work is begun: what an earlier run left running goes on then, too.
+        progress: std::sync::Mutex::new(match database.work {
+            Work::Continue { .. } => Progress::Replicating,
+            Work::Unreachable { .. } | Work::Migrate(_) => Progress::Untouched,
+            Work::Nothing => Progress::Complete,
+        }),
         notices: std::sync::Mutex::new(Vec::new()),
     };
     let work = async {
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
+            Work::Nothing => Ok(()),
             Work::Migrate(migration) => run.migrate(pool, migration).await,
-            Work::Continue { content, keep_owners } => {
-                run.set_progress(Progress::Replicating);
-                run.replicate_until_told(content, None, *keep_owners).await
-            }
+            Work::Continue { content, keep_owners } => run.replicate_until_told(content, None, *keep_owners).await,
         }
     };
-    let outcome = tokio::select! {
-        biased;
-        () = context.cancel.cancelled() => Err(cancelled()),
-        outcome = work => outcome,
-    };
+    let outcome = run.until_cancelled(work).await;
     run.report(outcome).await;
 }
 
 impl Run<'_> {
+    async fn until_cancelled(&self, work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            () = self.context.cancel.cancelled() => {}
+            outcome = &mut work => return outcome,
+        }
+        match self.progress() {
+            Progress::Ending | Progress::Complete => work.await,
+            Progress::Untouched | Progress::Incomplete | Progress::Replicating => Err(cancelled()),
+        }
+    }
+
     async fn migrate(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
+        self.set_progress(Progress::Incomplete);
         if migration.drop_first {
             let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
             for what in swept.dropped {
@@ -202,6 +220,7 @@ impl Run<'_> {
             self.large_objects(None, keep_owners).await?;
         }
         self.notice_all(finish::refresh(context, name, content).await?);
+        self.set_progress(Progress::Ending);
         let swept = cleanup::drop_replication(&context.source, &context.target, name, names).await;
         for what in &swept.left {
             self.notice(format!("left behind: {what}"));
@@ -214,6 +233,16 @@ impl Run<'_> {
         match swept.left.first() {
             None => Ok(()),
             Some(what) => Err(Error::new(Kind::Failed, format!("complete, but left behind: {what}"))),
+        }
+    }
+
+    /// Ends what this run may still be doing in the database after a failure: tables that other workers copy, statements
+    /// whose answer nobody waits for. They would hold slot and snapshot.
+    async fn end_sessions(&self) {
+        let (context, name) = (self.context, self.database.name.as_str());
+        let (source, target) = tokio::join!(context.source.end_sessions(name), context.target.end_sessions(name));
+        for error in [source.err(), target.err()].into_iter().flatten() {
+            tracing::debug!(target: logger::MIGRATE, "{}: {error}: {}", logger::database(name), error.words());
         }
     }
 
@@ -251,6 +280,7 @@ impl Run<'_> {
         let name = &self.database.name;
         let (method, created) = match &self.database.work {
             Work::Unreachable { .. } => (None, false),
+            Work::Nothing => (Some(Method::Dump), false),
             Work::Continue { .. } => (Some(Method::Replication), false),
             Work::Migrate(migration) => (
                 Some(migration.transfer.method()),
@@ -258,11 +288,11 @@ impl Run<'_> {
             ),
         };
         let progress = self.progress();
-        if outcome.is_err() && progress == Progress::Incomplete && method == Some(Method::Replication) {
-            if self.context.cancel.is_cancelled() {
-                self.context.end_sessions().await;
+        if outcome.is_err() && progress != Progress::Untouched {
+            self.end_sessions().await;
+            if progress == Progress::Incomplete && method == Some(Method::Replication) {
+                self.notice_all(cleanup::undo(self.context, name, &self.database.names).await);
             }
-            self.notice_all(cleanup::undo(self.context, name, &self.database.names).await);
         }
         let done = if created { "created and migrated database" } else { "migrated to existing database" };
         let (status, message) = match &outcome {
@@ -275,8 +305,13 @@ impl Run<'_> {
                     _ => DatabaseStatus::Failed,
                 };
                 let mut message = error.chain();
-                if progress == Progress::Replicating && status != DatabaseStatus::Failed {
-                    message.push_str("; replication goes on");
+                if progress == Progress::Replicating {
+                    message.push_str(if status == DatabaseStatus::Failed {
+                        "; replication is left as it is: remove the cause and run the same command again, or give up with \
+                         pg_migrate cleanup"
+                    } else {
+                        "; replication goes on"
+                    });
                 }
                 (status, message)
             }

@@ -9,7 +9,8 @@ use crate::sql;
 use crate::sql::names::JOURNAL_SCHEMA;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
-fn table(name: &'static str) -> QualifiedName {
+/// A table of the journal.
+pub(super) fn table(name: &'static str) -> QualifiedName {
     QualifiedName::new(JOURNAL_SCHEMA, name)
 }
 

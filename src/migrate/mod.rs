@@ -27,7 +27,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 pub use cleanup::{Swept, clean_up};
@@ -36,7 +35,6 @@ use crate::conninfo::ConnInfo;
 use crate::error::{Error, Kind};
 use crate::events::Events;
 use crate::facts::ServerVersion;
-use crate::logger;
 use crate::pg::Server;
 use crate::plan::Plan;
 use crate::tools::{ChildConnection, ClientTools};
@@ -80,8 +78,6 @@ pub struct Context {
     pub events: Events,
     /// Cancelled by a signal.
     pub cancel: CancellationToken,
-    /// Whether what a cancelled run was doing on the servers has been ended.
-    pub ended: OnceCell<()>,
 }
 
 /// How a child process reaches a server.
@@ -123,21 +119,6 @@ impl Context {
     }
 }
 
-impl Context {
-    /// Ends what a cancelled run is still doing on both servers: a statement whose client is gone otherwise goes on to its
-    /// end, and our own session would keep the slot active.
-    async fn end_sessions(&self) {
-        self.ended
-            .get_or_init(|| async {
-                let (source, target) = tokio::join!(self.source.end_sessions(), self.target.end_sessions());
-                for error in [source.err(), target.err()].into_iter().flatten() {
-                    tracing::warn!(target: logger::MIGRATE, "{error}: {}", error.words());
-                }
-            })
-            .await;
-    }
-}
-
 fn cancelled() -> Error {
     Error::new(Kind::Interrupted, "cancelled")
 }
@@ -150,8 +131,5 @@ pub async fn migrate(context: Arc<Context>, plan: Plan) {
     stream::iter(&plan.databases)
         .for_each_concurrent(width, |database| database::run(&context, &pool, &plan, database))
         .await;
-    if context.cancel.is_cancelled() {
-        context.end_sessions().await;
-    }
     pool.stop().await;
 }

@@ -1,6 +1,8 @@
 //! Publication, subscription and slot of one database.
 
-use super::Context;
+use tokio_postgres::error::SqlState;
+
+use super::{Context, snapshot};
 use crate::error::Error;
 use crate::pg::{Client, PgError};
 use crate::plan::Transfer;
@@ -77,7 +79,7 @@ pub(super) async fn copy_by_subscription(
             Literal::new(names.publication.as_str()),
             Literal::new(names.slot.as_str())
         );
-        return Ok(client.run(format!("create subscription {}", names.subscription), statement).await?);
+        return create_subscription(context, client, names, statement).await;
     }
     let options = sql!(
         "copy_data = true, create_slot = true, enabled = true, slot_name = {}{}",
@@ -87,17 +89,11 @@ pub(super) async fn copy_by_subscription(
     subscribe(context, client, names, &options).await
 }
 
-/// `disable_on_error` (15) stops a conflict instead of repeating it for ever. `streaming` (14 on both sides) applies large
-/// transactions without spooling them on the source.
-fn version_options(context: &Context, client: &Client) -> Sql {
-    let mut options = Sql::from("");
-    if client.version().scans_tid_ranges() && context.source_version.scans_tid_ranges() {
-        options = sql!("{}, streaming = on", options);
-    }
-    if client.version().has_locale_providers() {
-        options = sql!("{}, disable_on_error = true", options);
-    }
-    options
+/// `streaming` (14 on both sides) applies large transactions without spooling them on the source. `disable_on_error` (15)
+/// stays off: it takes a restart of the source or a broken connection for an error, and would end replication there.
+fn version_options(context: &Context, client: &Client) -> &'static str {
+    let both = client.version().scans_tid_ranges() && context.source_version.scans_tid_ranges();
+    if both { ", streaming = on" } else { "" }
 }
 
 async fn subscribe(context: &Context, client: &Client, names: &ReplicationNames, options: &Sql) -> Result<(), Error> {
@@ -108,50 +104,82 @@ async fn subscribe(context: &Context, client: &Client, names: &ReplicationNames,
         names.publication,
         options
     );
-    if context.target_superuser {
-        // The statement carries a password: keep it out of the server's log where we may.
-        client
-            .run(
-                "keep the password out of the log",
-                "set log_statement = 'none'; set log_min_error_statement = 'panic'",
-            )
-            .await?;
-        client.run("keep the password out of the log", "set log_min_duration_statement = -1").await?;
-    }
-    Ok(client.run(format!("create subscription {}", names.subscription), statement).await?)
+    client.keep_out_of_log().await?;
+    create_subscription(context, client, names, statement).await
+}
+
+/// Where the subscription makes the slot, that may have to wait.
+async fn create_subscription(
+    context: &Context,
+    client: &Client,
+    names: &ReplicationNames,
+    statement: Sql,
+) -> Result<(), Error> {
+    let creation = client.run(format!("create subscription {}", names.subscription), statement);
+    snapshot::until_created(context, client, &names.slot, creation).await
 }
 
 fn connection(context: &Context, database: &str) -> Literal {
     Literal::secret(&context.source_for_target.subscription_conninfo(database))
 }
 
-/// Drops the subscription and leaves its slot alone: works when the source is gone, too.
-pub(super) async fn drop_subscription(client: &Client, names: &ReplicationNames) -> Result<bool, PgError> {
-    let name = names.subscription.as_str();
-    let there = "select exists (select from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
-                 where s.subname = $1 and d.datname = pg_catalog.current_database()), \
-                 (select n.nspname::text from pg_catalog.pg_extension e \
-                  join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = 'aiven_extras')";
-    let row = client.one("look for the subscription", there, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
-    if !client.get::<bool>(&row, 0)? {
+/// Whether the subscription is in the client's database.
+async fn has_subscription(client: &Client, names: &ReplicationNames) -> Result<bool, PgError> {
+    Ok(subscription_oid(client, names).await?.is_some())
+}
+
+/// Disables the subscription, so that it lets go of its slot; `false` when there is none.
+pub(super) async fn disable_subscription(client: &Client, names: &ReplicationNames) -> Result<bool, PgError> {
+    if !has_subscription(client, names).await? {
         return Ok(false);
     }
-    let doing = format!("drop subscription {}", names.subscription);
-    let disable = sql!(
-        "alter subscription {} disable; alter subscription {} set (slot_name = none); drop subscription {}",
-        names.subscription,
-        names.subscription,
-        names.subscription
-    );
-    match client.run(&*doing, disable).await {
+    let doing = format!("disable subscription {}", names.subscription);
+    match client.run(doing, sql!("alter subscription {} disable", names.subscription)).await {
         Ok(()) => Ok(true),
-        Err(error) if error.is_permission() => match client.get::<Option<String>>(&row, 1)? {
+        // It is aiven_extras', whose function drops it whole.
+        Err(error) if error.is_permission() => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// What becomes of the slot when its subscription is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WithSlot {
+    /// It has been dropped already, or is out of everybody's reach: works when the source is gone, too.
+    Leave,
+    /// The target drops it through its own connection: where our user may not touch slots.
+    Drop,
+}
+
+/// Drops the subscription; `false` when there is none.
+pub(super) async fn drop_subscription(
+    client: &Client,
+    names: &ReplicationNames,
+    slot: WithSlot,
+) -> Result<bool, PgError> {
+    if !has_subscription(client, names).await? {
+        return Ok(false);
+    }
+    let name = &names.subscription;
+    let doing = format!("drop subscription {name}");
+    let statement = match slot {
+        WithSlot::Leave => sql!(
+            "alter subscription {} disable; alter subscription {} set (slot_name = none); drop subscription {}",
+            name,
+            name,
+            name
+        ),
+        WithSlot::Drop => sql!("drop subscription {}", name),
+    };
+    match client.run(&*doing, statement).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_permission() => match extension_schema(client).await {
             // Its function drops the slot as well.
-            Some(schema) => {
-                let call = sql!("select {}.pg_drop_subscription({})", Ident::new(schema), Literal::new(name));
+            Ok(schema) => {
+                let call = sql!("select {}.pg_drop_subscription({})", schema, Literal::new(name.as_str()));
                 client.run(doing, call).await.map(|()| true)
             }
-            None => Err(error),
+            Err(_) => Err(error),
         },
         Err(error) => Err(error),
     }
@@ -162,7 +190,7 @@ const SLOTS: &str = "
 select slot_name::text, active_pid from pg_catalog.pg_replication_slots
 where slot_name = $1 or slot_name ~ ('^pg_' || $2::text || '_sync_[0-9]+_[0-9]+$')";
 
-/// Drops the slot, ending whoever still streams from it. `subscription` is the OID of the subscription on the target,
+/// Drops the slots, ending whoever still streams from them. `subscription` is the OID of the subscription on the target,
 /// where one was found.
 pub(super) async fn drop_slots(
     client: &Client,
@@ -182,14 +210,16 @@ pub(super) async fn drop_slots(
         }
         for row in &rows {
             let name: String = client.get(row, 0)?;
-            if let Some(pid) = client.get::<Option<i32>>(row, 1)? {
-                client.run(&*doing, sql!("select pg_catalog.pg_terminate_backend({})", pid)).await?;
-            }
             let drop = sql!("select pg_catalog.pg_drop_replication_slot({})", Literal::new(name));
             match client.run(&*doing, drop).await {
                 Ok(()) => dropped = true,
-                // Still active: whoever used it takes a moment to end.
-                Err(error) if attempt + 1 < DROP_ATTEMPTS && error.code().is_some() => {}
+                // Whoever uses it takes a moment to end.
+                Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) && attempt + 1 < DROP_ATTEMPTS => {
+                    if let Some(pid) = client.get::<Option<i32>>(row, 1)? {
+                        client.run(&*doing, sql!("select pg_catalog.pg_terminate_backend({})", pid)).await?;
+                    }
+                }
+                Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -204,7 +234,8 @@ const DROP_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// The subscription's OID, which is part of the names of its table slots.
 pub(super) async fn subscription_oid(client: &Client, names: &ReplicationNames) -> Result<Option<u32>, PgError> {
-    let query = "select oid from pg_catalog.pg_subscription where subname = $1";
+    let query = "select s.oid from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+                 where s.subname = $1 and d.datname = pg_catalog.current_database()";
     let name = names.subscription.as_str();
     let rows = client.query("look for the subscription", query, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
     rows.first().map(|row| client.get(row, 0)).transpose()

@@ -5,7 +5,6 @@ use rand::RngExt;
 
 use super::{Context, setting};
 use crate::conninfo::Secret;
-use crate::error::Error;
 use crate::events::{Event, RolePassword, RoleResult, RoleStatus};
 use crate::facts::{Membership, Role};
 use crate::logger;
@@ -28,6 +27,9 @@ pub(super) async fn create(context: &Context, plan: &Plan) {
             return;
         }
     };
+    if let Err(error) = client.keep_out_of_log().await {
+        tracing::debug!(target: logger::TARGET, "{}", crate::error::chain(&error));
+    }
     for role in &plan.roles {
         if role.exists {
             let message = "role already exists".to_owned();
@@ -37,8 +39,7 @@ pub(super) async fn create(context: &Context, plan: &Plan) {
         match create_one(context, &client, role).await {
             Ok((password, message)) => report(context, &role.role.name, password, RoleStatus::Created, message),
             Err(error) => {
-                let words = crate::error::chain(&error);
-                report(context, &role.role.name, RolePassword::None, RoleStatus::Failed, words);
+                report(context, &role.role.name, RolePassword::None, RoleStatus::Failed, error.words());
             }
         }
     }
@@ -59,7 +60,7 @@ fn report(context: &Context, name: &str, password: RolePassword, status: RoleSta
     context.events.send(Event::Role(RoleResult { name: name.to_owned(), password, status, message }));
 }
 
-async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Result<(RolePassword, String), Error> {
+async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Result<(RolePassword, String), PgError> {
     let role = &plan.role;
     let name = Ident::new(&role.name);
     let (password, verifier) = password(role);
@@ -80,7 +81,10 @@ async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Resu
         }
     }
     if let Some(comment) = &role.comment {
-        comment_on(client, &name, comment).await?;
+        let statement = sql!("comment on role {} is {}", name, Literal::new(comment));
+        if client.run(format!("comment on role {name}"), statement).await.is_err() {
+            missing.push("its comment".to_owned());
+        }
     }
     let message = if missing.is_empty() {
         "role created".to_owned()
@@ -88,11 +92,6 @@ async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Resu
         format!("role created without {}", missing.join(", "))
     };
     Ok((password, message))
-}
-
-async fn comment_on(client: &Client, name: &Ident, comment: &str) -> Result<(), PgError> {
-    let statement = sql!("comment on role {} is {}", name, Literal::new(comment));
-    client.run(format!("comment on role {name}"), statement).await
 }
 
 /// The source's verifier where we may read it; else a placeholder for a role that logs in. What is sent is a SCRAM verifier in

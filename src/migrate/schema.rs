@@ -114,7 +114,8 @@ impl Archive {
                 && !entry.is_subscription()
                 && (manner.event_triggers || !entry.is_event_trigger())
                 && !entry.extension().is_some_and(|name| manner.skipped_extensions.contains(&name))
-                && (entry.is_property() || !entry.is_public_schema())
+                // The schema public is there already; what is left to restore of it is its owner.
+                && (entry.is_property() || !entry.is_public_schema() || manner.keep_owners && !manner.schema_existed)
         });
         self.restore_list(context, manner, &list).await
     }

@@ -1,16 +1,18 @@
 //! A snapshot of a source database that other sessions, and pg_dump, can use while the holder lives.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::Context;
 use crate::error::{Error, Kind};
 use crate::logger;
-use crate::pg::Client;
+use crate::pg::{Client, PgError};
 use crate::sql;
 use crate::sql::{Ident, QualifiedName};
 
-/// How often the wait for a slot says what it waits for.
+/// After how long the wait for a slot first says what it waits for, and how often then.
+const FIRST_REMINDER: Duration = Duration::from_secs(2);
 const REMIND: Duration = Duration::from_secs(10);
 
 /// How long the creation of a slot may wait for transactions that were there before it.
@@ -36,34 +38,7 @@ impl Snapshot {
         let holder = context.source.connect_replication(database).await?;
         holder.run("begin the snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let command = sql!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput USE_SNAPSHOT", slot);
-        let mut create = Box::pin(holder.simple("create the slot", command));
-        let begun = Instant::now();
-        loop {
-            tokio::select! {
-                created = &mut create => {
-                    created?;
-                    break;
-                }
-                () = tokio::time::sleep(REMIND) => {
-                    let waits_for = blockers(context).await?;
-                    if begun.elapsed() > SLOT_LIMIT {
-                        holder.cancel().await;
-                        let message = format!(
-                            "create slot {slot}: not possible within {} s, because of transactions that began before it: {waits_for}",
-                            SLOT_LIMIT.as_secs()
-                        );
-                        return Err(Error::new(Kind::Timeout, message)
-                            .hint("end these transactions on the source and run again"));
-                    }
-                    tracing::warn!(
-                        target: logger::SOURCE,
-                        "{}: creating slot {slot} waits for transactions that began before it: {waits_for}",
-                        logger::database(database)
-                    );
-                }
-            }
-        }
-        drop(create);
+        until_created(context, &holder, slot, holder.simple("create the slot", command)).await?;
         Self::export(holder).await
     }
 
@@ -109,6 +84,38 @@ impl Snapshot {
     }
 }
 
+/// Waits for `creation` of a slot, by `client` or by whom its server connects to, and says for which transactions it waits.
+pub(super) async fn until_created<T>(
+    context: &Context,
+    client: &Client,
+    slot: &Ident,
+    creation: impl Future<Output = Result<T, PgError>>,
+) -> Result<T, Error> {
+    let mut creation = pin!(creation);
+    let begun = Instant::now();
+    let mut pause = FIRST_REMINDER;
+    loop {
+        tokio::select! {
+            created = &mut creation => return Ok(created?),
+            () = tokio::time::sleep(pause) => pause = REMIND,
+        }
+        let Some(waits_for) = blockers(context).await? else { continue };
+        if begun.elapsed() > SLOT_LIMIT {
+            client.cancel().await;
+            let message = format!(
+                "create slot {slot}: not possible within {} s, because of transactions that began before it: {waits_for}",
+                SLOT_LIMIT.as_secs()
+            );
+            return Err(Error::new(Kind::Timeout, message).hint("end these transactions on the source and run again"));
+        }
+        tracing::warn!(
+            target: logger::SOURCE,
+            "{}: creating slot {slot} waits for transactions that began before it: {waits_for}",
+            logger::database(client.database())
+        );
+    }
+}
+
 /// Ordinary tables with the columns that can be loaded; a table without any has one line without a column.
 const TABLES: &str = "
 select n.nspname, c.relname, a.attname
@@ -120,7 +127,7 @@ where c.relkind = 'r' and c.relpersistence in ('p', 'u') and c.oid >= 16384
 order by 1, 2, a.attnum";
 
 const BLOCKERS: &str = "
-select coalesce(pg_catalog.string_agg(who, ', '), 'none that we may see') from (
+select pg_catalog.string_agg(who, ', ') from (
     select pg_catalog.format('pid %s (%s@%s, %s s)', pid, usename, datname,
                              extract(epoch from pg_catalog.clock_timestamp() - xact_start)::int) as who
     from pg_catalog.pg_stat_activity
@@ -129,7 +136,8 @@ select coalesce(pg_catalog.string_agg(who, ', '), 'none that we may see') from (
     select pg_catalog.format('prepared transaction %L', gid) from pg_catalog.pg_prepared_xacts
 ) blocker";
 
-async fn blockers(context: &Context) -> Result<String, Error> {
+/// `None` when there are none, or none that we may see.
+async fn blockers(context: &Context) -> Result<Option<String>, Error> {
     let client = context.source.connect(context.source.maintenance_database()).await?;
     let row = client.one("list open transactions", BLOCKERS, &[]).await?;
     Ok(client.get(&row, 0)?)

@@ -20,6 +20,10 @@ const SOON: Duration = Duration::from_millis(100);
 /// And while tables are still being copied.
 const LATER: Duration = Duration::from_secs(1);
 
+/// So many failures of the subscription's workers without any progress between them mean that trying again does not help.
+/// A broken connection to the source is one failure, and then the wait goes on.
+const HOPELESS: i64 = 4;
+
 /// How far replication must have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
@@ -38,7 +42,10 @@ struct Reading {
     ready: usize,
     enabled: bool,
     there: bool,
+    /// Failures of its workers since it was created.
     errors: i64,
+    /// Those since the last progress.
+    in_vain: i64,
     current: Lsn,
     confirmed: Option<Lsn>,
     slot_lost: Option<String>,
@@ -57,14 +64,17 @@ fn decide(reading: &Reading, goal: Goal) -> Decision {
         return Decision::Broken("the subscription is gone from the target".to_owned());
     }
     if !reading.enabled {
-        return Decision::Broken(
-            "the subscription was disabled after an error; the target's server log has the reason (a row that is there \
-             already, a missing column)"
-                .to_owned(),
-        );
+        return Decision::Broken("the subscription is disabled on the target".to_owned());
     }
     if let Some(reason) = &reading.slot_lost {
         return Decision::Broken(format!("the slot on the source is lost: {reason}"));
+    }
+    if reading.in_vain >= HOPELESS {
+        return Decision::Broken(format!(
+            "the subscription's worker has failed {} times at the same place; the target's server log has the reason (a \
+             row that is there already, a missing column)",
+            reading.in_vain
+        ));
     }
     let arrived = reading.ready == reading.tables;
     let near = match goal {
@@ -92,9 +102,11 @@ impl<'a> Watch<'a> {
     }
 
     /// The end of the WAL now, as a goal. A marker is written first: an idle database's slot would otherwise never be told
-    /// of WAL that is none of its business.
+    /// of WAL that is none of its business. It is flushed when it is committed, and with it what others have committed
+    /// before with `synchronous_commit = off`.
     pub(super) async fn position(&self) -> Result<Goal, Error> {
-        let marker = "select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', 'goal')";
+        let marker = "set synchronous_commit = local; \
+                      select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', 'goal')";
         self.source.run("mark the goal", marker).await?;
         let row = self
             .source
@@ -103,12 +115,13 @@ impl<'a> Watch<'a> {
         Ok(Goal::Position(self.lsn(self.source.get(&row, 0)?)?))
     }
 
-    /// Waits until `goal` is reached, for at most the run's limit.
+    /// Waits until `goal` is reached, for at most the run's limit; the initial copy takes as long as it takes.
     pub(super) async fn until(&self, goal: Goal) -> Result<(), Error> {
         let begun = Instant::now();
-        let mut errors = None;
+        let mut failures = Failures::default();
         loop {
-            let reading = self.read().await?;
+            let mut reading = self.read().await?;
+            reading.in_vain = failures.since_progress(&reading);
             let lag = reading.confirmed.map(|confirmed| reading.current.bytes_since(confirmed));
             self.context.events.send(Event::Lag {
                 database: self.source.database().to_owned(),
@@ -116,6 +129,13 @@ impl<'a> Watch<'a> {
                 tables: reading.tables,
                 bytes: lag,
             });
+            if failures.is_new(&reading) {
+                tracing::warn!(
+                    target: logger::TARGET,
+                    "{}: the subscription's worker failed and tries again; the target's server log has the reason",
+                    logger::database(self.target.database())
+                );
+            }
             match decide(&reading, goal) {
                 Decision::Reached => return Ok(()),
                 Decision::Broken(reason) => {
@@ -124,15 +144,7 @@ impl<'a> Watch<'a> {
                 }
                 Decision::Wait => {}
             }
-            if errors.replace(reading.errors).is_some_and(|before| before < reading.errors) {
-                tracing::warn!(
-                    target: logger::TARGET,
-                    "{}: the subscription's worker failed and tries again ({} times so far); the target's server log has the reason",
-                    logger::database(self.target.database()),
-                    reading.errors
-                );
-            }
-            if begun.elapsed() > self.context.wait.limit {
+            if goal != Goal::Tables && begun.elapsed() > self.context.wait.limit {
                 let lag = lag.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string());
                 let message = format!(
                     "replication did not catch up within {} s: {} of {} tables are ready, {lag} bytes behind",
@@ -167,7 +179,8 @@ select s.subenabled,
 from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid
 where s.subname = $1 and d.datname = pg_catalog.current_database()";
         /// 15 and later.
-        const ERRORS: &str = "select apply_error_count from pg_catalog.pg_stat_subscription_stats where subid = $1";
+        const ERRORS: &str =
+            "select apply_error_count + sync_error_count from pg_catalog.pg_stat_subscription_stats where subid = $1";
 
         let name = self.names.subscription.as_str();
         let rows = self.target.query("look at the subscription", TABLES, &[(&name, Type::TEXT)]).await?;
@@ -214,6 +227,29 @@ from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $
     }
 }
 
+/// Counts failures that nothing good happened between.
+#[derive(Debug, Default)]
+struct Failures {
+    seen: Option<i64>,
+    progress: (usize, Option<Lsn>),
+    before_progress: i64,
+}
+
+impl Failures {
+    fn since_progress(&mut self, reading: &Reading) -> i64 {
+        let progress = (reading.ready, reading.confirmed);
+        if self.seen.is_none() || progress != self.progress {
+            (self.progress, self.before_progress) = (progress, reading.errors);
+        }
+        reading.errors - self.before_progress
+    }
+
+    /// Whether the reading has failures that the one before did not have.
+    fn is_new(&mut self, reading: &Reading) -> bool {
+        self.seen.replace(reading.errors).is_some_and(|seen| seen < reading.errors)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +261,7 @@ mod tests {
             enabled: true,
             there: true,
             errors: 0,
+            in_vain: 0,
             current: Lsn(1000),
             confirmed: Some(Lsn(1000)),
             slot_lost: None,
@@ -258,9 +295,25 @@ mod tests {
         for broken in [
             Reading { enabled: false, ..reading() },
             Reading { there: false, ..reading() },
+            Reading { in_vain: HOPELESS, ..reading() },
             Reading { slot_lost: Some("gone".to_owned()), ..reading() },
         ] {
             assert!(matches!(decide(&broken, Goal::Tables), Decision::Broken(_)), "{broken:?}");
         }
+    }
+
+    #[test]
+    fn only_failures_in_a_row_count() {
+        let mut failures = Failures::default();
+        let mut in_vain = |errors, confirmed| {
+            let reading = Reading { errors, confirmed: Some(Lsn(confirmed)), ..reading() };
+            let count = failures.since_progress(&reading);
+            failures.is_new(&reading);
+            count
+        };
+        assert_eq!(in_vain(7, 100), 0, "what happened before the wait");
+        assert_eq!(in_vain(9, 100), 2);
+        assert_eq!(in_vain(10, 200), 0);
+        assert_eq!(in_vain(11, 200), 1);
     }
 }

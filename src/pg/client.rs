@@ -59,6 +59,27 @@ impl Client {
         self.inner.query_typed(sql.text(), parameters).await.map_err(|error| self.error(doing, error))
     }
 
+    /// Keeps what this session runs out of the server's log and statistics, as far as our user may: for statements that carry
+    /// a password.
+    pub async fn keep_out_of_log(&self) -> Result<(), PgError> {
+        for setting in [
+            "set log_statement = 'none'",
+            "set log_min_error_statement = 'panic'",
+            "set log_min_duration_statement = -1",
+            "set log_transaction_sample_rate = 0",
+            "set pg_stat_statements.track_utility = off",
+            // Not in 12.
+            "set log_min_duration_sample = -1",
+        ] {
+            match self.run("keep passwords out of the log", setting).await {
+                // Each may have been granted alone (15).
+                Err(error) if error.code().is_some() => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for exactly one row.
     pub async fn one(
         &self,

@@ -102,20 +102,18 @@ impl Server {
         Ok(client)
     }
 
-    /// Ends whatever this run is still doing on the server, pg_dump and pg_restore included: they carry its
-    /// `application_name`. Returns how many sessions were told to end.
-    pub async fn end_sessions(&self) -> Result<i64, PgError> {
-        let client = self.connect(self.maintenance_database()).await?;
-        let row = client
-            .one(
+    /// Ends whatever this run is still doing in `database`, pg_dump and pg_restore included: they carry its
+    /// `application_name`.
+    pub async fn end_sessions(&self, database: &str) -> Result<(), PgError> {
+        let client = self.connect(database).await?;
+        client
+            .run(
                 "end our sessions",
-                "select count(*) filter (where pg_catalog.pg_terminate_backend(pid)) \
-                 from pg_catalog.pg_stat_activity \
+                "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity \
                  where application_name = pg_catalog.current_setting('application_name') \
+                 and datname = pg_catalog.current_database() \
                  and usename = current_user and pid <> pg_catalog.pg_backend_pid()",
-                &[],
             )
-            .await?;
-        client.get(&row, 0)
+            .await
     }
 }

@@ -170,7 +170,7 @@ fn reach(facts: &Facts) -> Option<Obstacle> {
         subject: Side::Target.to_string(),
         reason: format!("it cannot connect to the source: {words}"),
         fix: "let the target through the source's firewall and pg_hba.conf, or say with --source-for-target how it \
-              reaches the source"
+              reaches the source, with a password where the target's user is no superuser"
             .to_owned(),
     })
 }

@@ -72,6 +72,8 @@ pub enum Work {
         /// The server's words.
         reason: String,
     },
+    /// Nothing: it is empty, and not ours on the target.
+    Nothing,
     /// All of it.
     Migrate(Box<Migration>),
     /// An earlier run left its replication running: only the wait and the finish are left.
@@ -221,6 +223,7 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
     let names = ReplicationNames::new(&pair.name, settings.mangle);
     let work = match (&pair.source, pair.target.as_ref().map(Result::as_ref).transpose()) {
         (Err(reason), _) | (_, Err(reason)) => Work::Unreachable { reason: reason.clone() },
+        (Ok(source), Ok(Some(target))) if nothing_to_do(source, target) => Work::Nothing,
         (Ok(source), Ok(target)) => {
             let previous = previous::find(&facts.source, &pair.name, source, target, &names, settings);
             match previous {
@@ -239,6 +242,14 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
         }
     };
     DatabasePlan { name: pair.name.clone(), work, names }
+}
+
+/// Whether the database has nothing that the target lacks, and our user no right to create anything in it: so it is with
+/// `postgres` and others that a managed service makes on every server.
+fn nothing_to_do(source: &DatabaseFacts, target: &DatabaseFacts) -> bool {
+    !target.may_create
+        && source.user_objects == 0
+        && source.extensions.iter().all(|extension| target.extension(&extension.name).is_some())
 }
 
 fn migration(

@@ -444,3 +444,13 @@ fn an_existing_database_keeps_what_was_said_of_it() {
     let carried = example.plan().migration("app").properties.clone();
     assert_eq!(carried, DatabaseProperties { settings: vec![setting("search_path", "app")], ..Default::default() });
 }
+
+#[test]
+fn an_empty_database_that_is_not_ours_on_the_target_is_left_alone() {
+    let mut example = Example::new();
+    example.source().user_objects = 0;
+    example.target().may_create = false;
+    assert!(matches!(example.plan().database("app").work, Work::Nothing));
+    example.source().extensions.push(fixture::extension("pg_stat_statements", "1.10"));
+    assert!(matches!(example.plan().database("app").work, Work::Migrate(_)));
+}

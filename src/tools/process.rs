@@ -19,6 +19,9 @@ use crate::logger;
 /// How long a child may take to end after it was asked to, before it is made to.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long after its end what a child has written may take to be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Longer lines are cut: a line is for people and for our parser, and both have seen enough by then.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -101,7 +104,7 @@ impl ToolCommand {
         let mut child =
             self.command().spawn().map_err(|source| ToolError::Start { program: self.program.clone(), source })?;
         let group = Group::of(&child);
-        let mut conversation = pin!(converse(&mut child, on_line));
+        let mut conversation = pin!(converse(&mut child, group.leader, on_line));
         let finished = tokio::select! {
             finished = &mut conversation => finished,
             () = cancel.cancelled() => {
@@ -209,24 +212,22 @@ impl Tail {
 }
 
 /// The process group of a child, ended by force unless it is known to be gone.
-struct Group(Option<Pid>);
+struct Group {
+    leader: Option<Pid>,
+}
 
 impl Group {
     fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+        Self { leader: child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) }
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0
-            && let Err(error) = kill_process_group(group, signal)
-        {
-            debug!(target: logger::MIGRATE, "cannot signal process group {}: {error}", group.as_raw_nonzero());
-        }
+        signal_group(self.leader, signal);
     }
 
     /// The child has been waited for: its number may already be another's.
     fn forget(mut self) {
-        self.0 = None;
+        self.leader = None;
     }
 }
 
@@ -236,9 +237,16 @@ impl Drop for Group {
     }
 }
 
-async fn converse(child: &mut Child, on_line: impl FnMut(&str)) -> io::Result<Finished> {
-    let stdout = child.stdout.take();
-    let stderr = child.stderr.take();
+fn signal_group(leader: Option<Pid>, signal: Signal) {
+    if let Some(group) = leader
+        && let Err(error) = kill_process_group(group, signal)
+    {
+        debug!(target: logger::MIGRATE, "cannot signal process group {}: {error}", group.as_raw_nonzero());
+    }
+}
+
+async fn converse(child: &mut Child, leader: Option<Pid>, on_line: impl FnMut(&str)) -> io::Result<Finished> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let collect = async {
         let mut text = Vec::new();
         if let Some(mut pipe) = stdout {
@@ -252,7 +260,22 @@ async fn converse(child: &mut Child, on_line: impl FnMut(&str)) -> io::Result<Fi
             None => Ok(()),
         }
     };
-    let (stdout, (), status) = tokio::try_join!(collect, listen, child.wait())?;
+    let mut pipes = pin!(async { tokio::try_join!(collect, listen) });
+    let (read, status) = tokio::select! {
+        read = &mut pipes => (read, child.wait().await?),
+        status = child.wait() => {
+            let read = match tokio::time::timeout(LAST_WORDS, &mut pipes).await {
+                Ok(read) => read,
+                // Its own children hold the pipes: workers of a pg_restore that was killed.
+                Err(_) => {
+                    signal_group(leader, Signal::KILL);
+                    pipes.await
+                }
+            };
+            (read, status?)
+        }
+    };
+    let (stdout, ()) = read?;
     Ok(Finished { status, stdout })
 }
 
@@ -348,6 +371,13 @@ mod tests {
         // The pipe stays open for as long as one of them lives.
         let took = cancelled("sleep 600 & echo ready >&2; wait", Duration::from_secs(60)).await;
         assert!(took < Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn workers_do_not_outlive_a_child_that_is_gone() {
+        let since = Instant::now();
+        assert_eq!(lines("sleep 600 & echo gone >&2").await, ["gone"]);
+        assert!(since.elapsed() < Duration::from_secs(30));
     }
 
     #[tokio::test]

@@ -57,7 +57,8 @@ fn create_right(case: &Case<'_>) -> Vec<Found> {
         .map(|(database, _)| {
             let message = format!("{user} may not create schemas in database '{}' of the target", database.name);
             let grant = sql!("GRANT CREATE ON DATABASE {} TO {}", Ident::new(database.name), user);
-            Found::error(database.subject(), message).fix(format!("target: {grant}"))
+            Found::error(database.subject(), message)
+                .fix(format!("target: {grant}, or leave the database out with --filtered-db {}", database.name))
         })
         .collect()
 }

@@ -163,7 +163,7 @@ impl<'a> Case<'a> {
     fn migrations(self) -> impl Iterator<Item = (Database<'a>, &'a Migration)> {
         self.databases().filter_map(|database| match &database.plan.work {
             Work::Migrate(migration) => Some((database, &**migration)),
-            Work::Unreachable { .. } | Work::Continue { .. } => None,
+            Work::Unreachable { .. } | Work::Nothing | Work::Continue { .. } => None,
         })
     }
 
@@ -214,7 +214,7 @@ impl<'a> Database<'a> {
 
     fn content(self) -> Option<&'a Content> {
         match &self.plan.work {
-            Work::Unreachable { .. } => None,
+            Work::Unreachable { .. } | Work::Nothing => None,
             Work::Migrate(migration) => Some(&migration.content),
             Work::Continue { content, .. } => Some(content),
         }

@@ -52,6 +52,10 @@ fn unfinished(case: &Case<'_>) -> Vec<Found> {
 fn leftovers(case: &Case<'_>) -> Vec<Found> {
     case.migrations()
         .filter(|(_, migration)| migration.drop_first)
+        // Nothing is dropped where `ended` refuses.
+        .filter(|(database, _)| {
+            !database.target.and_then(|target| target.journal.as_ref()).is_some_and(|journal| journal.replicating)
+        })
         .map(|(database, _)| {
             let names = &database.plan.names;
             let message = format!(
@@ -102,6 +106,6 @@ pub(super) mod tests {
         example.replicate();
         example.target().journal = journal(JournalOrigin::Created, true);
         example.settings.force_method = Some(crate::settings::Method::Dump);
-        assert_eq!(ids(&example), ["target-rows", "ended-replication", "leftovers"]);
+        assert_eq!(ids(&example), ["target-rows", "ended-replication"]);
     }
 }

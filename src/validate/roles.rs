@@ -120,7 +120,8 @@ fn placeholder_passwords(case: &Case<'_>) -> Vec<Found> {
     if names.is_empty() {
         return Vec::new();
     }
-    let message = format!("roles whose password cannot be read on the source get a generated one: {}", list(names));
+    let message =
+        format!("roles that log in and whose password the source does not show get a generated one: {}", list(names));
     vec![
         Found::info(Side::Target, message)
             .fix("see the generated ones with --show-passwords, or set your own: ALTER ROLE … PASSWORD …"),

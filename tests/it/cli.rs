@@ -45,6 +45,44 @@ fn help_fits_a_hundred_columns_and_goes_to_standard_output() {
 }
 
 #[test]
+fn help_the_manual_page_and_completions_name_every_option_that_scripts_use() {
+    let [help, manual, bash] =
+        [&["--help"][..], &["man"], &["completions", "bash"]].map(|arguments| pg_migrate(arguments, &[]).stdout);
+    let manual = manual.replace("\\-", "-");
+    for option in [
+        "--debug",
+        "--verbose",
+        "--source",
+        "--target",
+        "--filtered-db",
+        "--excluded-roles",
+        "--excluded-extensions",
+        "--no-createdb",
+        "--mangle",
+        "--max-replication-lag",
+        "--stop-replication",
+        "--validate",
+        "--with-table",
+        "--skip-table",
+        "--replicate-extension-tables",
+        "--no-replicate-extension-tables",
+        "--force-method",
+        "--dbs-max-total-size",
+        "--pgbin",
+        "--skip-db-version-check",
+        "--show-passwords",
+        "--migration-id",
+    ] {
+        for (place, text) in [("help", &help), ("manual", &manual), ("bash", &bash)] {
+            assert!(text.contains(option), "{option} is not in {place}");
+        }
+    }
+    for short in ["-xr", "-xe"] {
+        assert!(help.contains(short), "{short}");
+    }
+}
+
+#[test]
 fn the_version_is_printed() {
     let version = pg_migrate(&["--version"], &[]);
     assert_eq!(version.stdout, format!("pg_migrate {}\n", env!("CARGO_PKG_VERSION")));

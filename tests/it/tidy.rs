@@ -36,8 +36,8 @@ struct Source {
 
 fn sources() -> Vec<Source> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(directory).expect("a directory of the source") {
+            let path = entry.expect("an entry of it").path();
             if path.is_dir() {
                 walk(&path, found);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
@@ -52,9 +52,9 @@ fn sources() -> Vec<Source> {
         .into_iter()
         .filter(|path| !path.ends_with("tests.rs"))
         .map(|path| {
-            let relative = path.strip_prefix(&root).unwrap();
-            let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
-            let text = fs::read_to_string(&path).unwrap();
+            let relative = path.strip_prefix(&root).expect("below the root");
+            let first = relative.iter().next().and_then(|name| name.to_str()).expect("a name");
+            let text = fs::read_to_string(&path).expect("a source file");
             let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
             let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
             Source { module: first.trim_end_matches(".rs").to_owned(), path, code }

@@ -26,7 +26,7 @@ fn pair() -> Option<(Pair, Certificates)> {
 
 /// What connecting to the source with `parameters` comes to.
 fn validate(pair: &Pair, parameters: &str) -> Outcome {
-    let home = tempfile::tempdir().unwrap();
+    let home = tempfile::tempdir().expect("a temporary directory");
     let source = format!("port={} dbname=postgres hostaddr=127.0.0.1 {parameters}", pair.source.port());
     let run = pair.program().args(["-s", &source, "-t", &pair.target.uri("postgres"), "--validate"]);
     run.args(["--force-method", "dump"]).env("PGPASSWORD", SUPERUSER_PASSWORD).env("HOME", home.path()).run()

@@ -115,6 +115,11 @@ impl Running {
         })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends the signal `name` (`INT`, `TERM`, `KILL`, …) to it alone, as a service manager does.
     pub(crate) fn signal(&self, name: &str) {
         kill(name, &self.child.id().to_string());
@@ -123,6 +128,11 @@ impl Running {
     /// Sends the signal `name` to it and the programs it started, as Ctrl-C in a terminal does.
     pub(crate) fn signal_group(&self, name: &str) {
         kill(name, &format!("-{}", self.child.id()));
+    }
+
+    /// Waits for its own end, whatever becomes of programs that it started, and gives the signal that ended it.
+    pub(crate) fn wait_for_exit(mut self) -> Option<i32> {
+        self.child.wait().expect("the status of our own child").signal()
     }
 
     /// Waits for its end.
@@ -184,7 +194,7 @@ impl Outcome {
         self
     }
 
-    /// The last line on standard error, which scripts read.
+    /// The last line on standard error, which says how it went.
     pub(crate) fn last_line(&self) -> &str {
         self.stderr.lines().last().unwrap_or_default()
     }

@@ -37,7 +37,8 @@ impl Pair {
         Some(Self::of(Versions::of_majors(source, target)?, &Options::default(), &Options::default()))
     }
 
-    fn of(versions: Versions, source: &Options, target: &Options) -> Self {
+    /// Servers of these versions.
+    pub(crate) fn of(versions: Versions, source: &Options, target: &Options) -> Self {
         let (source, target) = std::thread::scope(|scope| {
             let source = scope.spawn(|| Cluster::start(&versions.source, source));
             let target = Cluster::start(&versions.target, target);

@@ -45,25 +45,39 @@ impl Versions {
     /// When part of it is not installed and `PG_MIGRATE_REQUIRE=1`.
     pub(crate) fn chosen() -> Option<Self> {
         static CHOSEN: OnceLock<Result<Versions, String>> = OnceLock::new();
-        CHOSEN.get_or_init(Self::choose).clone().map_or_else(skip, Some)
+        match CHOSEN.get_or_init(Self::choose) {
+            Ok(versions) => Some(versions.clone()),
+            Err(missing) if env::var("PG_MIGRATE_REQUIRE").is_ok_and(|value| value == "1") => panic!("{missing}"),
+            Err(missing) => skip(missing),
+        }
     }
 
-    /// The pair of these majors, whatever the environment asks for. `None`, after saying so, when part of it is not installed;
-    /// panics like [`Versions::chosen`].
+    /// The same, but with the oldest target that is installed and at least of `major`, should the other be older. `None`,
+    /// after saying so, when there is none.
+    pub(crate) fn with_target_since(major: u32) -> Option<Self> {
+        let chosen = Self::chosen()?;
+        if chosen.target.major >= major {
+            return Some(chosen);
+        }
+        match servers().range(major..).next() {
+            Some((_, target)) => Self::of(chosen.source, target.clone()).map_or_else(|missing| skip(&missing), Some),
+            None => skip(&format!("no server of version {major} or newer is installed")),
+        }
+    }
+
+    /// The pair of these majors, whatever the environment asks for. `None`, after saying so, when part of it is not installed.
     pub(super) fn of_majors(source: u32, target: u32) -> Option<Self> {
         let servers = servers();
-        let pair = major(&servers, source).and_then(|source| Self::with_clients(source, major(&servers, target)?));
-        pair.map_or_else(skip, Some)
+        let pair = major(&servers, source).and_then(|source| Self::of(source, major(&servers, target)?));
+        pair.map_or_else(|missing| skip(&missing), Some)
     }
 
     fn choose() -> Result<Self, String> {
         let servers = servers();
-        let source = choose_server(&servers, "PG_SOURCE_VERSION")?;
-        let target = choose_server(&servers, "PG_TARGET_VERSION")?;
-        Self::with_clients(source, target)
+        Self::of(choose_server(&servers, "PG_SOURCE_VERSION")?, choose_server(&servers, "PG_TARGET_VERSION")?)
     }
 
-    fn with_clients(source: Installation, target: Installation) -> Result<Self, String> {
+    fn of(source: Installation, target: Installation) -> Result<Self, String> {
         let clients = clients();
         let (oldest, newest) = (source.major.min(target.major), source.major.max(target.major));
         let fit = clients.range(oldest..=newest).next_back().or_else(|| clients.range(newest..).next());
@@ -76,8 +90,7 @@ impl Versions {
     }
 }
 
-fn skip(missing: String) -> Option<Versions> {
-    assert!(env::var("PG_MIGRATE_REQUIRE").as_deref() != Ok("1"), "{missing}");
+fn skip<T>(missing: &str) -> Option<T> {
     let test = std::thread::current();
     tell(format_args!("SKIP {}: {missing}", test.name().unwrap_or("test")));
     None
@@ -98,6 +111,16 @@ fn choose_server(servers: &BTreeMap<u32, Installation>, variable: &str) -> Resul
 fn major(servers: &BTreeMap<u32, Installation>, major: u32) -> Result<Installation, String> {
     let missing = || format!("PostgreSQL {major} is not installed; scripts/fetch-servers.sh {major} may have it");
     servers.get(&major).cloned().ok_or_else(missing)
+}
+
+/// Every installed server, oldest first.
+pub(crate) fn installed() -> Vec<Installation> {
+    servers().into_values().collect()
+}
+
+/// Directory of the newest pg_dump and pg_restore.
+pub(crate) fn newest_clients() -> PathBuf {
+    clients().into_values().next_back().expect("pg_dump and pg_restore are installed")
 }
 
 /// Servers by major. Where one major is installed twice, distribution packages win: they bring the extensions.

@@ -1,0 +1,200 @@
+//! Nothing is dropped before the last row has arrived, and a wait that cannot end well says why.
+
+use crate::harness::cli::Run;
+use crate::harness::cluster::Cluster;
+use crate::harness::gate::{Closed, Gate, create_gated};
+use crate::harness::pair::Pair;
+
+/// Options of a run that waits for everything and then stops replication.
+const FINISH: [&str; 3] = ["--max-replication-lag=0", "--stop-replication", "--debug"];
+
+/// A first run, which leaves replication running.
+fn replicate(pair: &Pair) {
+    let outcome = pair.migrate().run().expect_code(0);
+    assert!(outcome.stderr.contains("method: 'replication', status: 'running'"), "{outcome}");
+}
+
+/// Waits until the program has looked at the slot again several times while somebody stands before the gate.
+fn wait_for_readings(pair: &Pair, gate: &Closed, database: &str) {
+    gate.wait_for_somebody(&pair.target, database);
+    let now = pair.source.value("postgres", "SELECT clock_timestamp()");
+    // A reading every second at least.
+    let later = format!("query_start > '{now}'::timestamptz + interval '1.5 s'");
+    let looks = "application_name LIKE 'pg_migrate %' AND query LIKE '%confirmed_flush_lsn%'";
+    pair.source.wait_until(
+        "postgres",
+        &format!("EXISTS (SELECT FROM pg_stat_activity WHERE datname = '{database}' AND {looks} AND {later})"),
+    );
+}
+
+fn assert_replication_is_there(pair: &Pair, database: &str) {
+    let leftovers = pair.leftovers().join("\n");
+    for (what, suffix) in [("source: slot", "slot"), ("source: publication", "pub"), ("target: subscription", "sub")] {
+        let thing = format!("{what} aiven_db_migrate_{database}_{suffix}");
+        assert!(leftovers.contains(&thing), "{thing} is gone:\n{leftovers}");
+    }
+}
+
+#[test]
+fn replication_is_not_stopped_before_rows_that_are_on_their_way_have_arrived() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "big", 1000);
+    replicate(&pair);
+    let gate = Gate::Rows.close(&pair.target, "big");
+    // One transaction that the slot streams before its end, and the last row after it.
+    pair.source.sql("big", "INSERT INTO gated SELECT n, n FROM generate_series(1001, 60000) n");
+    pair.source.sql("big", "UPDATE gated SET value = 0 WHERE id = 60000");
+    let run = pair.migrate().args(FINISH).spawn();
+    wait_for_readings(&pair, &gate, "big");
+    assert_replication_is_there(&pair, "big");
+    assert_eq!(pair.target.value("big", "SELECT count(*) FROM gated"), "1000");
+    gate.open();
+    let outcome = run.wait().expect_code(0);
+    assert!(outcome.stderr.contains("dbaname: 'big', method: 'replication', status: 'done'"), "{outcome}");
+    pair.assert_equal("big");
+    pair.assert_nothing_left();
+}
+
+/// Users of a source that refuses our own replication connection and lets the target's in: `mover` owns the tables and may
+/// not replicate, `feeder` may.
+fn forbid_replication_connection(source: &Cluster, database: &str) {
+    source.sql(
+        database,
+        &format!(
+            "CREATE ROLE mover LOGIN; CREATE ROLE feeder LOGIN REPLICATION IN ROLE pg_read_all_data;
+             ALTER DATABASE {database} OWNER TO mover;
+             ALTER TABLE gated OWNER TO mover; ALTER TABLE plain OWNER TO mover"
+        ),
+    );
+}
+
+fn migrate_as_mover(pair: &Pair) -> Run {
+    let (source, feed) = (pair.source.uri_as("mover", "big"), pair.source.uri_as("feeder", "big"));
+    pair.program().args(["-s", &source, "-t", &pair.target.uri("postgres"), "--source-for-target", &feed]).args([
+        "--filtered-db",
+        "postgres",
+        "--force-method",
+        "replication",
+    ])
+}
+
+#[test]
+fn replication_is_not_stopped_before_the_subscription_has_copied_every_table() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "big", 20_000);
+    forbid_replication_connection(&pair.source, "big");
+    pair.target.create_database("big");
+    let gate = Gate::Rows.close(&pair.target, "big");
+    let run = migrate_as_mover(&pair).args(FINISH).spawn();
+    wait_for_readings(&pair, &gate, "big");
+    assert_replication_is_there(&pair, "big");
+    assert_eq!(
+        pair.target.value(
+            "big",
+            "SELECT string_agg(DISTINCT srsubstate, '') FROM pg_subscription_rel WHERE srrelid = 'gated'::regclass"
+        ),
+        "d"
+    );
+    pair.source.sql("big", "INSERT INTO gated VALUES (20001, 0); DELETE FROM gated WHERE id = 7");
+    gate.open();
+    let outcome = run.wait().expect_code(0);
+    assert!(outcome.stderr.contains("dbaname: 'big', method: 'replication', status: 'done'"), "{outcome}");
+    pair.assert_equal("big");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn an_interrupted_copy_of_the_subscription_leaves_nothing_on_the_source() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "big", 100);
+    forbid_replication_connection(&pair.source, "big");
+    pair.target.create_database("big");
+    let only_the_journal = ["target: schema _pg_migrate in big"];
+
+    // While the subscription's slot waits for a transaction that was there before it.
+    let writer = pair.source.session("big");
+    writer.sql("BEGIN; INSERT INTO plain (text) VALUES ('not yet')");
+    let run = migrate_as_mover(&pair).args(FINISH).spawn();
+    run.wait_for_line("waits for transactions that began before it");
+    run.signal("INT");
+    let outcome = run.wait().expect_code(130);
+    writer.sql("COMMIT");
+    assert_eq!(pair.leftovers(), only_the_journal, "{outcome}");
+
+    // While a table is copied.
+    let gate = Gate::Rows.close(&pair.target, "big");
+    let run = migrate_as_mover(&pair).args(FINISH).spawn();
+    gate.wait_for_somebody(&pair.target, "big");
+    run.signal("INT");
+    let outcome = run.wait().expect_code(130);
+    assert_eq!(pair.leftovers(), only_the_journal, "{outcome}");
+    gate.open();
+
+    // The first run is complete, and the second one finishes what it left running.
+    migrate_as_mover(&pair).run().expect_code(0).expect_stderr("status: 'running'");
+    migrate_as_mover(&pair).args(FINISH).run().expect_code(0);
+    pair.assert_equal("big");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_wait_that_passes_its_limit_leaves_replication_running_for_a_later_run() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "late", 10);
+    replicate(&pair);
+    let gate = Gate::Rows.close(&pair.target, "late");
+    pair.source.sql("late", "INSERT INTO gated VALUES (11, 11)");
+    let outcome = pair.migrate().args(FINISH).arg("--lag-timeout=1").run().expect_code(7);
+    assert!(outcome.stderr.contains("dbaname: 'late', method: 'replication', status: 'running'"), "{outcome}");
+    assert!(outcome.stderr.contains("replication did not catch up within 1 s"), "{outcome}");
+    let last = outcome.last_line();
+    assert_eq!(last, "PGMigrateTimeoutError: 1 of 2 databases did not catch up in time: 'late'");
+    // The other database did not have to wait for it.
+    assert!(outcome.stderr.contains("dbaname: 'postgres', method: 'replication', status: 'done'"), "{outcome}");
+    assert_replication_is_there(&pair, "late");
+    gate.open();
+    pair.migrate().args(FINISH).args(["--filtered-db", "postgres"]).run().expect_code(0);
+    pair.assert_equal("late");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_conflict_ends_the_wait_with_its_reason_and_the_next_run_finishes_once_it_is_removed() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "torn", 10);
+    replicate(&pair);
+    pair.target.sql("torn", "INSERT INTO plain VALUES (11, 'written on the target')");
+    pair.source.sql("torn", "INSERT INTO plain VALUES (11, 'from the source')");
+    let outcome = pair.migrate().args(FINISH).args(["--filtered-db", "postgres"]).run();
+    // Servers before 15 do not count failures.
+    if pair.target.installation.major >= 15 {
+        let outcome = outcome.expect_code(1);
+        assert!(outcome.stderr.contains("dbaname: 'torn', method: 'replication', status: 'failed'"), "{outcome}");
+        for words in ["a row that is there already", "run the same command again", "pg_migrate cleanup"] {
+            assert!(outcome.stderr.contains(words), "{words:?} is not in:\n{outcome}");
+        }
+    }
+    assert_replication_is_there(&pair, "torn");
+    pair.target.sql("torn", "DELETE FROM plain WHERE id = 11");
+    pair.migrate().args(FINISH).args(["--filtered-db", "postgres"]).run().expect_code(0);
+    pair.assert_equal("torn");
+}
+
+#[test]
+fn replication_goes_on_after_a_restart_of_either_server() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "shaken", 10);
+    replicate(&pair);
+    for (id, server) in [(11, &pair.source), (12, &pair.target)] {
+        server.crash();
+        server.start_again();
+        pair.source.sql("shaken", &format!("INSERT INTO plain VALUES ({id}, '')"));
+        pair.target.wait_until("shaken", &format!("EXISTS (SELECT FROM plain WHERE id = {id})"));
+    }
+    pair.source
+        .sql("shaken", "SELECT pg_terminate_backend(pid) FROM pg_stat_replication; INSERT INTO plain VALUES (13)");
+    pair.target.wait_until("shaken", "EXISTS (SELECT FROM plain WHERE id = 13)");
+    pair.migrate().args(FINISH).run().expect_code(0);
+    pair.assert_equal("shaken");
+    pair.assert_nothing_left();
+}

@@ -1,0 +1,121 @@
+//! Replication from the first run to the finish.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::harness::fixture::create_shop;
+use crate::harness::pair::Pair;
+use crate::harness::session::Session;
+
+const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
+
+/// What an application does all day, one step at a time.
+fn work(shop: &Session, step: u32) {
+    shop.sql(&format!(
+        "INSERT INTO shop.customers (email, name, joined) VALUES ('new-{step}@example.com', 'New', '2025-01-01');
+         BEGIN;
+         INSERT INTO shop.orders (customer_id, status, placed_at) VALUES (1 + {step} % 10, 'new', '2025-02-02Z');
+         INSERT INTO shop.order_items VALUES (currval('shop.orders_id_seq'), 1, 'sku-{item}', 1, 9.99);
+         COMMIT;
+         UPDATE shop.orders SET status = 'paid', note = repeat('n', {step}) WHERE id = 1 + {step} * 7 % 500;
+         UPDATE shop.stock SET units = units - 1 WHERE sku = 'sku-{item}';
+         DELETE FROM shop.orders WHERE id = 500 + {step};
+         DELETE FROM shop.events WHERE at = timestamptz '2024-06-01Z' + {step} * interval '1 day';
+         UPDATE shop.page_views SET path = '/seen/{step}' WHERE path = '/orders/{step}';
+         INSERT INTO shop.page_views VALUES ('2025-03-03Z', '/new', '::1');
+         INSERT INTO shop.carts VALUES ('cart-{step}', '{{}}')",
+        item = 1 + step % 200,
+    ));
+}
+
+#[test]
+fn writers_go_on_during_the_migration_and_the_finish_is_exact() {
+    let Some(pair) = Pair::start() else { return };
+    create_shop(&pair.source, "shop", 1500);
+    pair.source.sql("shop", "SELECT lo_from_bytea(4711, 'before')");
+    let migrate = || pair.migrate().args(["--filtered-db=postgres"]);
+    let (stop, steps) = (AtomicBool::new(false), AtomicU32::new(0));
+    let (begun, ended) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let session = pair.source.session("shop");
+            while !stop.load(Ordering::Relaxed) {
+                work(&session, steps.fetch_add(1, Ordering::Relaxed));
+            }
+        });
+        let run = migrate().spawn();
+        run.wait_for_line("Database 'shop': copying rows");
+        let begun = steps.load(Ordering::Relaxed);
+        let outcome = run.wait();
+        let ended = steps.load(Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
+        let outcome = outcome.expect_code(0);
+        assert!(
+            outcome.stderr.contains(
+                "dbaname: 'shop', method: 'replication', status: 'running', message: 'created and migrated database'"
+            ),
+            "{outcome}"
+        );
+        (begun, ended)
+    });
+    assert!(ended > begun, "nothing was written during the copy");
+
+    // Tables without replica identity can be written to while replication runs, and large objects, too.
+    pair.source.sql(
+        "shop",
+        "UPDATE shop.page_views SET client = '::2' WHERE path = '/new';
+         SELECT lo_put(4711, 0, 'AFTER'), lo_from_bytea(4712, 'another');
+         SELECT nextval('shop.unused')",
+    );
+    let orders = pair.source.value("shop", "SELECT sum(id) FROM shop.orders");
+    pair.target.wait_until("shop", &format!("(SELECT sum(id) = {orders} FROM shop.orders)"));
+
+    // A run without options says that replication runs, and changes nothing; so does one that only waits.
+    for options in [&[][..], &["--max-replication-lag=1000000"], &["--max-replication-lag=0"]] {
+        let outcome = migrate().args(options).run().expect_code(0);
+        let line =
+            "dbaname: 'shop', method: 'replication', status: 'running', message: 'migrated to existing database'";
+        assert!(outcome.stderr.contains(line), "{outcome}");
+        assert_eq!(pair.leftovers().len(), 5, "{outcome}");
+    }
+
+    let outcome = migrate().args(FINISH).run().expect_code(0);
+    assert!(outcome.stderr.contains("dbaname: 'shop', method: 'replication', status: 'done'"), "{outcome}");
+    // A migration fills the target's anew.
+    pair.source.sql("shop", "REFRESH MATERIALIZED VIEW shop.y_revenue; REFRESH MATERIALIZED VIEW shop.a_best_month");
+    pair.assert_equal("shop");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn databases_of_any_name_replicate_beside_each_other() {
+    let Some(pair) = Pair::start() else { return };
+    let long = "x".repeat(63);
+    let names = ["My-DB", "my_db", "my-db", "datenbank ü 日本", "a\"quote'", &long];
+    for (number, name) in names.into_iter().enumerate() {
+        pair.source.create_database(name);
+        pair.source.sql(
+            name,
+            &format!("CREATE TABLE t (i serial PRIMARY KEY); INSERT INTO t VALUES ({number}, DEFAULT)")
+                .replace(", DEFAULT", ""),
+        );
+    }
+    for mangle in [&[][..], &["--mangle"]] {
+        let migrate = || pair.migrate().arg("--filtered-db=postgres").args(mangle);
+        migrate().run().expect_code(0);
+        let slots = pair
+            .source
+            .value("postgres", "SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'aiven_db_migrate_%'");
+        assert_eq!(slots, names.len().to_string());
+        for name in names {
+            pair.source.sql(name, "INSERT INTO t SELECT max(i) + 100 FROM t");
+        }
+        migrate().args(FINISH).run().expect_code(0);
+        pair.assert_nothing_left();
+        for name in names {
+            pair.assert_equal(name);
+            pair.target.sql(
+                "postgres",
+                &format!("DROP DATABASE {}", pg_migrate::sql::render(&pg_migrate::sql::Ident::new(name))),
+            );
+        }
+    }
+}

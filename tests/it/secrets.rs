@@ -1,0 +1,108 @@
+//! Passwords: any may be used, and none is seen by anybody else on the machine or in any log.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+
+use pg_migrate::sql;
+use pg_migrate::sql::{Ident, Literal};
+
+use crate::harness::cluster::{Cluster, Options};
+use crate::harness::pair::Pair;
+
+/// What the passwords have in common, and what is looked for.
+const CORE: &str = "Xq9vT";
+
+/// All that ends a value somewhere: in a URI, a connection string, a passfile, SQL, a shell.
+fn password(side: &str) -> String {
+    format!(r#"{side} '{CORE}" \%41\\$(id):@/?&#=ü, "#)
+}
+
+/// A superuser with a password, which the server's log does not see.
+fn create_superuser(cluster: &Cluster, name: &str, side: &str) {
+    let session = cluster.session("postgres");
+    session.sql("SET log_statement = none; SET log_min_duration_statement = -1");
+    session
+        .sql(sql!("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}", Ident::new(name), Literal::new(password(side))).text());
+}
+
+/// Arguments and environment of every process of this machine.
+fn processes() -> Vec<String> {
+    let directories = fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+    let read =
+        |path: std::path::PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).replace('\0', " ");
+    directories.map(|path| format!("{} {}", read(path.join("cmdline")), read(path.join("environ")))).collect()
+}
+
+/// Fails the test if a process shows a password, or if none shows `running`.
+fn assert_hidden_while(running: &str) {
+    let processes = processes();
+    assert!(processes.iter().any(|process| process.contains(running)), "{running} does not run");
+    for process in processes {
+        assert!(!process.contains(CORE), "{process}");
+    }
+}
+
+fn start() -> Option<Pair> {
+    let options = Options::default().tcp().setting("log_statement", "all").setting("log_min_duration_statement", "0");
+    let pair = Pair::with(&options, &options)?;
+    create_superuser(&pair.source, "mover", "source");
+    create_superuser(&pair.target, "mover", "target");
+    Some(pair)
+}
+
+/// That a session waits for a lock, in a database of its own.
+const SOMEBODY_WAITS: &str = "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')";
+
+#[test]
+fn no_process_shows_a_password_while_a_schema_is_dumped_and_restored() {
+    let Some(pair) = start() else { return };
+    pair.source.sql("postgres", "CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE SCHEMA later");
+    // pg_dump waits for this table, pg_restore for this schema; nothing before them does.
+    let (source, target) = (pair.source.session("postgres"), pair.target.session("postgres"));
+    source.sql("BEGIN; LOCK parts");
+    target.sql("BEGIN; CREATE SCHEMA later");
+    let running = pair
+        .program()
+        .args(["-s", &pair.source.tcp_uri("mover", &password("source"), "postgres"), "--force-method", "dump"])
+        .args(["--debug", "--verbose", "--output", "json"])
+        .env("TARGET_SERVICE_URI", pair.target.tcp_uri("mover", &password("target"), "postgres"))
+        .spawn();
+    pair.source.wait_until("postgres", SOMEBODY_WAITS);
+    assert_hidden_while("--schema-only");
+    source.sql("ROLLBACK");
+    pair.target.wait_until("postgres", SOMEBODY_WAITS);
+    assert_hidden_while("--use-list");
+    target.sql("ROLLBACK");
+    let outcome = running.wait().expect_code(0);
+    pair.assert_equal("postgres");
+    assert!(!outcome.stderr.contains(CORE) && !outcome.stdout.contains(CORE), "{outcome}");
+}
+
+#[test]
+fn no_log_shows_a_password_when_a_subscription_is_made() {
+    let Some(pair) = start() else { return };
+    pair.source.sql("postgres", "CREATE TABLE t AS SELECT 1 AS id; ALTER TABLE t ADD PRIMARY KEY (id)");
+    let verifier = "SCRAM-SHA-256$4096:";
+    create_superuser(&pair.source, "app", "app");
+    let migrate = || {
+        pair.program()
+            .arg("-t")
+            .arg(pair.target.tcp_uri("mover", &password("target"), "postgres"))
+            .env("SOURCE_SERVICE_URI", pair.source.tcp_uri("mover", &password("source"), "postgres"))
+            .args(["--debug", "--verbose", "--output", "json"])
+    };
+    let replicating = migrate().run().expect_code(0);
+    pair.source.sql("postgres", "INSERT INTO t VALUES (2)");
+    let finished = migrate().args(["--max-replication-lag", "0", "--stop-replication"]).run().expect_code(0);
+    pair.assert_equal("postgres");
+    pair.assert_nothing_left();
+    assert_eq!(pair.target.value("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'app'"), "1");
+    for outcome in [replicating, finished] {
+        assert!(!outcome.stderr.contains(CORE) && !outcome.stdout.contains(CORE), "{outcome}");
+    }
+    for log in [pair.source.log(), pair.target.log()] {
+        let seen: Vec<_> = log.lines().filter(|line| line.contains(CORE) || line.contains(verifier)).collect();
+        assert!(seen.is_empty(), "{seen:?}");
+    }
+}
