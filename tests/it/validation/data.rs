@@ -152,3 +152,18 @@ fn the_size_budget_counts_what_is_selected() {
         assert!(messages(&outcome, "ERROR").is_empty(), "{outcome}");
     }
 }
+
+#[test]
+fn a_table_that_somebody_has_locked_ends_the_run_instead_of_holding_it_up() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.sql("postgres", "CREATE TABLE orders (id int PRIMARY KEY)");
+    let rewriting = pair.source.session("postgres");
+    rewriting.sql("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE");
+    let outcome =
+        pair.migrate().arg("--validate").run().expect_code(1).expect_stderr("hint: end the session that holds");
+    let last = outcome.last_line();
+    assert!(
+        last.contains(r#"list tables (in database "postgres" of the source)"#) && last.contains("55P03"),
+        "{outcome}"
+    );
+}
