@@ -95,6 +95,10 @@ impl Run<'_> {
             for what in swept.dropped {
                 tracing::info!(target: logger::MIGRATE, "{}: dropped {what}, which an earlier run left", logger::database(name));
             }
+            if let Some(what) = swept.left.first() {
+                return Err(Error::new(Kind::Failed, format!("an earlier run left {what}"))
+                    .hint("remove the cause, or drop it by hand, and run again"));
+            }
         }
         create::database(context, self.database, migration).await?;
         let _on_target = Lock::take(&context.target, name).await?;
