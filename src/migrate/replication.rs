@@ -13,6 +13,9 @@ use crate::sql::{Ident, Literal, QualifiedName, Sql};
 /// What an extension must be called to give a user without superuser publications and subscriptions.
 const AIVEN_EXTRAS: &str = "aiven_extras";
 
+/// How long a publication may wait for its tables. CREATE INDEX CONCURRENTLY or VACUUM may have one for hours.
+const PUBLICATION_LOCK_TIMEOUT: &str = "60s";
+
 /// Creates the publication of `tables`, which are listed one by one: FOR ALL TABLES would also publish those whose UPDATE and
 /// DELETE then fail for want of a replica identity.
 pub(super) async fn create_publication(
@@ -40,6 +43,7 @@ pub(super) async fn create_publication(
         let tables = tables.iter().map(|table| sql!("only {}", table));
         sql!("create publication {} for table {}", names.publication, Sql::join(tables, ", "))
     };
+    client.run(&*doing, sql!("set lock_timeout = {}", Literal::new(PUBLICATION_LOCK_TIMEOUT))).await?;
     Ok(client.run(doing, statement).await?)
 }
 

@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_millis(100);
 /// And while tables are still being copied.
 const LATER: Duration = Duration::from_secs(1);
 
-/// How long a subscription may take to connect. Up to 15 the launcher starts workers 5 s apart
+/// How long a subscription may take to connect, or to connect again. Up to 15 the launcher starts workers 5 s apart
 /// (`wal_retrieve_retry_interval`); where none is free it never does.
 const STREAMING_LIMIT: Duration = Duration::from_secs(300);
 
@@ -141,9 +141,10 @@ impl<'a> Watch<'a> {
         Ok(Goal::Position(self.lsn(self.source.get(&row, 0)?)?))
     }
 
-    /// Waits until `goal` is reached, for at most the run's limit; the initial copy takes as long as it takes.
+    /// Waits until `goal` is reached, for at most the run's limit. The initial copy takes as long as it takes
+    /// while the subscription is connected.
     pub(super) async fn until(&self, goal: Goal) -> Result<(), Error> {
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let mut failures = Failures::default();
         loop {
             let mut reading = self.read().await?;
@@ -170,12 +171,15 @@ impl<'a> Watch<'a> {
                 }
                 Decision::Wait => {}
             }
+            if goal == Goal::Tables && reading.active {
+                // However long tables take: the limit is for a subscription that does nothing.
+                begun = Instant::now();
+            }
             let limit = match goal {
-                Goal::Tables => None,
-                Goal::Streaming => Some(STREAMING_LIMIT),
-                Goal::Within(_) | Goal::Position(_) => Some(self.context.wait.limit),
+                Goal::Tables | Goal::Streaming => STREAMING_LIMIT,
+                Goal::Within(_) | Goal::Position(_) => self.context.wait.limit,
             };
-            if let Some(limit) = limit.filter(|limit| begun.elapsed() > *limit) {
+            if begun.elapsed() > limit {
                 let lag = lag.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string());
                 let message = format!(
                     "replication did not catch up within {} s: {} of {} tables are ready, {lag} bytes behind",
