@@ -103,8 +103,8 @@ impl Run<'_> {
         create::database(context, self.database, migration).await?;
         let _on_target = Lock::take(&context.target, name).await?;
         match migration.transfer {
-            Transfer::SubscriptionCopies { .. } => self.let_subscription_copy(migration).await,
-            Transfer::Dump | Transfer::SlotHandOver => self.copy_snapshot(pool, migration).await,
+            Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
+            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(pool, migration)).await,
         }
     }
 

@@ -96,7 +96,7 @@ pub(super) async fn copy_by_subscription(
 /// `streaming` (14 on both sides) applies large transactions without spooling them on the source. `disable_on_error` (15)
 /// stays off: it takes a restart of the source or a broken connection for an error, and would end replication there.
 fn version_options(context: &Context, client: &Client) -> &'static str {
-    let both = client.version().scans_tid_ranges() && context.source_version.scans_tid_ranges();
+    let both = client.version().streams_large_transactions() && context.source_version.streams_large_transactions();
     if both { ", streaming = on" } else { "" }
 }
 

@@ -235,7 +235,7 @@ where s.subname = $1 and d.datname = pg_catalog.current_database()";
             ready: count(2)?,
             ..Reading::default()
         };
-        if self.target.version().has_locale_providers() {
+        if self.target.version().counts_subscription_errors() {
             let oid: u32 = self.target.get(row, 3)?;
             let rows = self.target.query("count errors", ERRORS, &[(&oid, Type::OID)]).await?;
             reading.errors = rows.first().map(|row| self.target.get(row, 0)).transpose()?.unwrap_or(0);
@@ -253,8 +253,22 @@ select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, coale
        case when s.wal_status = 'lost' then 'max_slot_wal_keep_size was exceeded' end
 from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
 
+        /// Such as `idle_timeout` (18).
+        const SINCE_17: &str = "
+select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, coalesce(s.active, false),
+       case when s.invalidation_reason = 'wal_removed' then 'max_slot_wal_keep_size was exceeded'
+            else s.invalidation_reason end
+from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
+
         let slot = self.names.slot.as_str();
-        let query = if self.source.version().limits_wal_of_slots() { SINCE_13 } else { BEFORE_13 };
+        let version = self.source.version();
+        let query = if version.tells_why_slots_are_lost() {
+            SINCE_17
+        } else if version.limits_wal_of_slots() {
+            SINCE_13
+        } else {
+            BEFORE_13
+        };
         let row = self.source.one("look at the slot", query, &[(&slot, Type::TEXT)]).await?;
         let current = self.lsn(self.source.get(&row, 0)?)?;
         let confirmed: Option<String> = self.source.get(&row, 1)?;
