@@ -18,11 +18,11 @@ pub struct ServerFacts {
     pub version: ServerVersion,
     /// `pg_control_system().system_identifier`; `None` when the server does not let us read it.
     pub system_identifier: Option<i64>,
-    /// `pg_postmaster_start_time()` as text: with the identifier, it tells one server under two names from a copy of it.
+    /// `pg_postmaster_start_time()` as seconds since 1970: with the identifier, it tells one server under two names from a copy of it.
     pub start_time: Option<String>,
     /// Whether it is a standby.
     pub in_recovery: bool,
-    /// Whether a transaction of ours would be read-only.
+    /// `default_transaction_read_only` for our role, before our sessions switch it off.
     pub read_only: bool,
     /// Settings that limit a migration.
     pub settings: ServerSettings,
@@ -69,6 +69,14 @@ impl ServerFacts {
         self.roles.iter().any(|role| role.name == name) || self.system_roles.contains(name)
     }
 
+    /// Whether a role is a superuser. Of the system's own roles only the one of initdb is, and it owns what it made.
+    pub fn is_superuser(&self, name: &str) -> bool {
+        match self.roles.iter().find(|role| role.name == name) {
+            Some(role) => role.superuser,
+            None => self.system_roles.contains(name),
+        }
+    }
+
     /// The extension of that name, if it may be installed.
     pub fn available_extension(&self, name: &str) -> Option<&AvailableExtension> {
         self.available_extensions.iter().find(|extension| extension.name == name)
@@ -84,7 +92,10 @@ impl ServerFacts {
 
     /// Client connections that may still be opened.
     pub fn free_connections(&self) -> i64 {
-        (self.settings.usable_connections - self.connections).max(0)
+        let own = self.roles.iter().find(|role| role.name == self.user.name && !role.superuser);
+        let limit = own.map(|role| i64::from(role.connection_limit)).filter(|limit| *limit >= 0);
+        let free = self.settings.usable_connections - self.connections;
+        limit.map_or(free, |limit| free.min(limit)).max(0)
     }
 }
 

@@ -15,8 +15,8 @@ use crate::pg::{PgError, Server};
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
 
-/// Databases asked at the same time, on each side.
-const AT_ONCE: usize = 8;
+/// Databases asked at the same time, on each side, where there is room.
+const AT_ONCE: i64 = 8;
 
 /// Asks both servers everything. Fails only when one of them cannot be connected to, or refuses to tell what any user may know.
 pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> Result<Facts, PgError> {
@@ -34,9 +34,12 @@ pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> R
         .filter(|entry| settings.selection.takes_database(entry))
         .map(|entry| entry.name.clone())
         .collect();
+    // Half of the room is left to others.
+    let room = facts.source.free_connections().min(facts.target.free_connections()) / 2;
+    let at_once = usize::try_from(room.clamp(1, AT_ONCE)).unwrap_or(1);
     facts.databases = stream::iter(names)
         .map(|name| pair(source, target, &facts, name, settings))
-        .buffered(AT_ONCE)
+        .buffered(at_once)
         .try_collect()
         .await?;
     if settings.force_method != Some(Method::Dump) {

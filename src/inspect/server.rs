@@ -67,11 +67,13 @@ struct State {
     gatekeeper: Option<Gatekeeper>,
 }
 
+/// Our sessions switch `default_transaction_read_only` off; `reset_val` is what the server and the role say.
+/// The start time as a number, because the two roles' sessions may be in different time zones.
 /// `pg_stat_database` counts all sessions for everybody; `pg_stat_activity` hides those of other users.
 const STATE: &str = "
 select pg_catalog.pg_is_in_recovery(),
-       pg_catalog.current_setting('transaction_read_only')::bool,
-       pg_catalog.pg_postmaster_start_time()::text,
+       (select reset_val = 'on' from pg_catalog.pg_settings where name = 'default_transaction_read_only'),
+       extract(epoch from pg_catalog.pg_postmaster_start_time())::text,
        (select count(*) from pg_catalog.pg_stat_replication),
        (select sum(numbackends)::bigint from pg_catalog.pg_stat_database),
        pg_catalog.current_setting('extwlist.extensions', true),

@@ -7,13 +7,14 @@ use std::time::Duration;
 use rand::seq::SliceRandom;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::config::{ChannelBinding as DriverChannelBinding, SslMode, SslNegotiation as DriverNegotiation};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Connection, NoTls};
 use tokio_util::either::Either;
 
 use super::error::Cause;
 use super::startup::{Mode, Startup, StartupTls};
 use super::tls::{self, Encryption};
-use super::{Client, PgError, Server};
+use super::{Client, PgError, Server, unsupported};
 use crate::conninfo::{Address, ChannelBinding, Host, LoadBalanceHosts, SslNegotiation, TargetSessionAttrs};
 use crate::facts::ServerVersion;
 use crate::logger;
@@ -24,6 +25,9 @@ type Socket = Either<TcpStream, UnixStream>;
 /// `target_session_attrs` asks for. The error is the last host's, with the others' before it.
 pub(super) async fn connect(server: &Server, database: &str, mode: Mode) -> Result<(Client, Host), PgError> {
     let conninfo = server.conninfo();
+    if let Some(reason) = unsupported::demand(conninfo) {
+        return Err(error(server, database, vec![Cause::Unusable(reason)]));
+    }
     let mut hosts: Vec<&Host> = conninfo.hosts().iter().collect();
     if conninfo.load_balance_hosts() == LoadBalanceHosts::Random {
         hosts.shuffle(&mut rand::rng());
@@ -58,7 +62,7 @@ pub(super) async fn connect(server: &Server, database: &str, mode: Mode) -> Resu
 
 /// libpq goes on to the next host after "cannot connect now" (57P03): starting up, shutting down, or a standby that is not hot.
 fn may_try_next_host(words: &tokio_postgres::error::DbError) -> bool {
-    *words.code() == tokio_postgres::error::SqlState::CANNOT_CONNECT_NOW
+    *words.code() == SqlState::CANNOT_CONNECT_NOW
 }
 
 fn error(server: &Server, database: &str, mut failures: Vec<Cause>) -> PgError {
@@ -123,10 +127,16 @@ async fn host_session(server: &Server, host: &Host, database: &str, mode: Mode) 
     Err(failure.unwrap_or_else(|| Cause::Unusable("no way to connect".to_owned())))
 }
 
-/// Of two failures the one that tells more: what a server said beats "server does not support TLS".
+/// Of two failures the one that tells more: what a server said beats "server does not support TLS", and a wrong password
+/// beats that pg_hba.conf has no line for the other way (28000).
 fn worse(earlier: Option<Cause>, later: Cause) -> Cause {
     match (earlier, later) {
         (Some(earlier @ Cause::Server(_)), Cause::Driver(_) | Cause::Unusable(_)) => earlier,
+        (Some(earlier @ Cause::Server(_)), Cause::Server(words))
+            if *words.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION =>
+        {
+            earlier
+        }
         (_, later) => later,
     }
 }

@@ -79,6 +79,11 @@ impl PgError {
         self.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
     }
 
+    /// Whether there are too many connections: of the server, the database or the role (53300).
+    pub(super) fn is_crowded(&self) -> bool {
+        self.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+    }
+
     /// Why it failed, without where.
     pub fn words(&self) -> String {
         self.cause.to_string()

@@ -10,14 +10,21 @@ mod error;
 mod session;
 mod startup;
 mod tls;
+mod unsupported;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use client::{Client, Rows};
 pub use error::PgError;
 
 use crate::conninfo::ConnInfo;
 use crate::facts::Side;
+use crate::logger;
+
+/// How long to try where there are too many connections (53300): those that we have just closed count for another moment.
+const CROWDED_LIMIT: Duration = Duration::from_secs(5);
+const CROWDED_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One of the two servers, as a place to connect to. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -73,7 +80,17 @@ impl Server {
 
     /// Opens a session in `database`.
     pub async fn connect(&self, database: &str) -> Result<Client, PgError> {
-        let (client, _) = connect::connect(self, database, startup::Mode::Session).await?;
+        let deadline = Instant::now() + CROWDED_LIMIT;
+        let client = loop {
+            match connect::connect(self, database, startup::Mode::Session).await {
+                Ok((client, _)) => break client,
+                Err(error) if error.is_crowded() && Instant::now() < deadline => {
+                    tracing::debug!(target: logger::MIGRATE, "{}: trying again: {}", self.side(), error.words());
+                    tokio::time::sleep(CROWDED_INTERVAL).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
         session::prepare(&client).await?;
         Ok(client)
     }

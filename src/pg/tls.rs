@@ -1,13 +1,14 @@
 //! libpq's `sslmode` in terms of native-tls.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use native_tls::{Certificate, Identity, Protocol};
 
-use crate::conninfo::{Address, ConnInfo, Host, RootCert, SslMode, SslNegotiation};
+use crate::conninfo::{Address, ConnInfo, Host, RootCert, SslMode, SslNegotiation, TlsVersion};
 
 /// One way to try a host: with TLS or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,8 @@ impl Memory {
 
 fn build(conninfo: &ConnInfo) -> Result<native_tls::TlsConnector, String> {
     let mut builder = native_tls::TlsConnector::builder();
-    builder.min_protocol_version(Some(Protocol::Tlsv12));
+    builder.min_protocol_version(conninfo.ssl_min_protocol_version().map(protocol));
+    builder.max_protocol_version(conninfo.ssl_max_protocol_version().map(protocol));
 
     let root = conninfo.ssl_root_cert();
     // A root certificate makes `require` check the chain: libpq's documentation keeps this from older versions.
@@ -98,6 +100,15 @@ fn build(conninfo: &ConnInfo) -> Result<native_tls::TlsConnector, String> {
     builder.build().map_err(|error| format!("cannot set up TLS: {error}"))
 }
 
+fn protocol(version: TlsVersion) -> Protocol {
+    match version {
+        TlsVersion::Tls10 => Protocol::Tlsv10,
+        TlsVersion::Tls11 => Protocol::Tlsv11,
+        TlsVersion::Tls12 => Protocol::Tlsv12,
+        TlsVersion::Tls13 => Protocol::Tlsv13,
+    }
+}
+
 fn root_certificates(file: &Path) -> Result<Vec<Certificate>, String> {
     let pem = fs::read(file).map_err(|error| {
         format!("root certificate file {file:?} cannot be read: {error}; give sslrootcert, or sslrootcert=system")
@@ -107,6 +118,9 @@ fn root_certificates(file: &Path) -> Result<Vec<Certificate>, String> {
 
 /// The client certificate. As in libpq a default file that is absent means none, and one that was named must be there.
 fn identity(conninfo: &ConnInfo) -> Result<Option<Identity>, String> {
+    if conninfo.get("sslcertmode") == Some("disable") {
+        return Ok(None);
+    }
     let named = conninfo.get("sslcert").is_some();
     let Some(certificate) = conninfo.ssl_cert().filter(|path| named || path.exists()) else {
         return Ok(None);
@@ -114,6 +128,7 @@ fn identity(conninfo: &ConnInfo) -> Result<Option<Identity>, String> {
     let key = conninfo.ssl_key().ok_or("sslcert is given, but no sslkey")?;
     let read =
         |what: &str, path: &Path| fs::read(path).map_err(|error| format!("{what} {path:?} cannot be read: {error}"));
+    check_private(&key)?;
     let (certificate_pem, key_pem) = (read("sslcert", &certificate)?, read("sslkey", &key)?);
     Identity::from_pkcs8(&certificate_pem, &key_pem).map(Some).map_err(|error| {
         format!(
@@ -121,4 +136,14 @@ fn identity(conninfo: &ConnInfo) -> Result<Option<Identity>, String> {
              openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW_KEY"
         )
     })
+}
+
+/// libpq, and pg_dump with it, uses no key that others can read; one of root's may be lent to a group.
+fn check_private(key: &Path) -> Result<(), String> {
+    let file = fs::metadata(key).map_err(|error| format!("sslkey {key:?} cannot be read: {error}"))?;
+    let others = if file.uid() == 0 { 0o037 } else { 0o077 };
+    if file.mode() & others == 0 {
+        return Ok(());
+    }
+    Err(format!("sslkey {key:?} has group or world access: chmod 600 it"))
 }

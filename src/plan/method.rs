@@ -36,8 +36,8 @@ pub(super) fn choose(
         // Whatever else it refuses, it refuses because of that.
         return (Transfer::SlotHandOver, vec![standby]);
     }
-    let mut obstacles = Vec::new();
-    obstacles.extend(wal_level(facts));
+    let mut obstacles: Vec<_> = wal_level(facts).into_iter().collect();
+    let decodes = obstacles.is_empty();
     obstacles.extend(blockers(facts));
 
     let rights: Vec<_> = publication(facts, selection, name, source).into_iter().chain(subscription(facts)).collect();
@@ -46,8 +46,16 @@ pub(super) fn choose(
         obstacles.extend(rights);
     }
 
-    obstacles.extend(reach(facts));
-    let own_slot: Vec<_> = replication_connection(facts).into_iter().chain(slot_creation(facts)).collect();
+    // A server that has no more senders or slots refuses what was tried; that there are too few is counted elsewhere.
+    let senders = facts.source.settings.max_wal_senders > facts.source.wal_senders;
+    let slots =
+        facts.source.settings.max_replication_slots > i64::try_from(facts.source.slots.len()).unwrap_or(i64::MAX);
+    obstacles.extend(reach(facts).filter(|_| senders));
+    let own_slot: Vec<_> = replication_connection(facts)
+        .filter(|_| senders)
+        .into_iter()
+        .chain(slot_creation(facts).filter(|_| decodes && slots))
+        .collect();
     let subscription_makes_slot = !own_slot.is_empty() && facts.target_reaches_source == Probe::Works;
     if !subscription_makes_slot {
         obstacles.extend(own_slot);
@@ -117,24 +125,26 @@ fn publication(facts: &Facts, selection: &Selection, name: &str, source: &Databa
     let foreign: Vec<_> = content::publishable(selection, name, source)
         .filter(|table| !table.owned && !facts.source.user.superuser)
         .collect();
-    let words = match (foreign.first(), source.publication.refused()) {
+    let refused = source.publication.refused();
+    let words = match (refused, foreign.first()) {
         (None, None) => return None,
-        (_, Some(words)) => words.to_owned(),
-        (Some(first), None) => format!("only the owner of {} may publish it", first.name),
+        (Some(words), _) => words.to_owned(),
+        (None, Some(first)) => format!("only the owner of {} may publish it", first.name),
     };
-    let mut cures = Vec::new();
-    if source.publication.refused().is_some() {
-        cures.push(sql!("GRANT CREATE ON DATABASE {} TO {}", Ident::new(name), user));
-    }
-    if !foreign.is_empty() {
-        let owners: BTreeSet<_> = foreign.iter().map(|table| Ident::new(&table.owner)).collect();
-        cures.push(sql!("GRANT {} TO {}", Sql::join(&owners, ", "), user));
-    }
+    let owners: BTreeSet<_> = foreign.iter().map(|table| table.owner.as_str()).collect();
+    let fix = if owners.iter().any(|owner| facts.source.is_superuser(owner)) {
+        "connect to the source as a superuser: tables belong to one".to_owned()
+    } else {
+        let create = refused.map(|_| sql!("GRANT CREATE ON DATABASE {} TO {}", Ident::new(name), user));
+        let owners: Vec<_> = owners.into_iter().map(Ident::new).collect();
+        let own = (!owners.is_empty()).then(|| sql!("GRANT {} TO {}", Sql::join(&owners, ", "), user));
+        format!("source: {}", Sql::join(create.iter().chain(&own), "; "))
+    };
     Some(Obstacle {
         id: "publication-right",
         subject: format!("database {}", Ident::new(name)),
-        reason: format!("{user} may not create a publication there: {words}"),
-        fix: format!("source: {}", Sql::join(&cures, "; ")),
+        reason: format!("user {user} may not create a publication: {words}"),
+        fix,
     })
 }
 
@@ -144,7 +154,7 @@ fn subscription(facts: &Facts) -> Option<Obstacle> {
     target.subscription.refused().map(|words| Obstacle {
         id: "subscription-right",
         subject: Side::Target.to_string(),
-        reason: format!("{user} may not create a subscription: {words}"),
+        reason: format!("user {user} may not create a subscription: {words}"),
         fix: if target.version.grants_subscriptions() {
             format!("target: {}", sql!("GRANT pg_create_subscription TO {}", user))
         } else {
@@ -154,7 +164,12 @@ fn subscription(facts: &Facts) -> Option<Obstacle> {
 }
 
 fn reach(facts: &Facts) -> Option<Obstacle> {
-    facts.target_reaches_source.refused().map(|words| Obstacle {
+    // What the source refuses to both is said once.
+    let also_to_us = |words: &&str| {
+        let to_us = facts.source.replication_connection.refused().and_then(|words| words.split(" [SQLSTATE").next());
+        to_us.is_some_and(|to_us| words.contains(to_us))
+    };
+    facts.target_reaches_source.refused().filter(|words| !also_to_us(words)).map(|words| Obstacle {
         id: "target-reaches-source",
         subject: Side::Target.to_string(),
         reason: format!("it cannot connect to the source: {words}"),

@@ -18,7 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::capacity::Capacity;
 pub use self::method::Obstacle;
 use self::previous::Previous;
-pub use self::select::databases;
 use crate::facts::{
     DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Role, ServerFacts, provider,
 };

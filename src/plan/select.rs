@@ -1,22 +1,7 @@
-//! What is migrated: databases, and the tables whose rows are carried.
+//! Which tables' rows are carried.
 
-use crate::facts::{DatabaseEntry, ServerFacts, Table, TableKind, provider};
+use crate::facts::{Table, TableKind};
 use crate::settings::{Selection, TableFilter};
-
-/// The databases of `source` to migrate, as the catalog lists them: all but templates, those the user left out, those of
-/// the managed service, and those that refuse every connection.
-pub fn databases<'a>(source: &'a ServerFacts, selection: &Selection) -> Vec<&'a DatabaseEntry> {
-    wanted(source, selection)
-        .filter(|entry| entry.connectable && !entry.template && !provider::owns_database(&entry.name))
-        .collect()
-}
-
-/// The databases of `source` that the user did not leave out, `template0` and `template1` never among them.
-pub(crate) fn wanted<'a>(source: &'a ServerFacts, selection: &Selection) -> impl Iterator<Item = &'a DatabaseEntry> {
-    source.databases.iter().filter(|entry| {
-        !matches!(entry.name.as_str(), "template0" | "template1") && !selection.filtered_databases.contains(&entry.name)
-    })
-}
 
 /// Whether the rows of `table` in `database` are carried.
 pub(crate) fn carries(selection: &Selection, database: &str, table: &Table) -> bool {
@@ -52,7 +37,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::facts::fixture::{self, public, table};
+    use crate::facts::fixture::{public, table};
     use crate::settings::TablePattern;
     use crate::sql::{Ident, QualifiedName};
 
@@ -63,18 +48,6 @@ mod tests {
             schema: schema.map(Ident::new),
             table: Ident::new(table),
         }
-    }
-
-    #[test]
-    fn templates_and_databases_left_out_are_not_migrated() {
-        let mut source = fixture::facts().source;
-        source.databases.push(fixture::entry("left_out"));
-        source.databases.push(DatabaseEntry { template: true, ..fixture::entry("blueprint") });
-        source.databases.push(DatabaseEntry { connectable: false, ..fixture::entry("closed") });
-        source.databases.push(fixture::entry("rdsadmin"));
-        let selection = Selection { filtered_databases: vec!["left_out".to_owned()], ..Selection::default() };
-        let names: Vec<_> = databases(&source, &selection).iter().map(|entry| entry.name.as_str()).collect();
-        assert_eq!(names, ["app"]);
     }
 
     #[test]

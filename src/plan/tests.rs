@@ -102,6 +102,43 @@ pub(crate) const METHODS: &[MethodCase] = &[
     ("no free slot", |it| it.facts.source.settings.max_replication_slots = 0, Transfer::Dump, &["replication-slots"]),
     ("no free sender", |it| it.facts.source.wal_senders = 10, Transfer::Dump, &["wal-senders"]),
     (
+        "no free slot, which the trial noticed too",
+        |it| {
+            it.facts.source.settings.max_replication_slots = 0;
+            refuse(&mut it.facts.source.slot_creation);
+        },
+        Transfer::Dump,
+        &["replication-slots"],
+    ),
+    (
+        "no free sender, which the trials noticed too",
+        |it| {
+            it.facts.source.wal_senders = 10;
+            refuse(&mut it.facts.source.replication_connection);
+            refuse(&mut it.facts.target_reaches_source);
+        },
+        Transfer::Dump,
+        &["wal-senders"],
+    ),
+    (
+        "too little WAL, which the trial noticed too",
+        |it| {
+            it.facts.source.settings.wal_level = "replica".to_owned();
+            refuse(&mut it.facts.source.slot_creation);
+        },
+        Transfer::Dump,
+        &["wal-level"],
+    ),
+    (
+        "what the source refuses to both",
+        |it| {
+            it.facts.source.replication_connection = Probe::Refused("no walsender [SQLSTATE 42501]".to_owned());
+            it.facts.target_reaches_source = Probe::Refused("failed: FATAL: no walsender [SQLSTATE 08006]".to_owned());
+        },
+        Transfer::Dump,
+        &["replication-connection"],
+    ),
+    (
         "no worker",
         |it| it.facts.target.settings.max_logical_replication_workers = 0,
         Transfer::Dump,

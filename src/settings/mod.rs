@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::conninfo::ConnInfo;
-use crate::facts::DatabaseEntry;
+use crate::facts::{DatabaseEntry, provider};
 use crate::sql::{Ident, QualifiedName};
 
 pub use crate::conninfo::Environment;
@@ -87,12 +87,14 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether the database is one to migrate: no template, and not filtered out.
+    /// Whether the database is one to migrate: no template, not filtered out, and not the managed service's own.
     pub fn takes_database(&self, entry: &DatabaseEntry) -> bool {
-        !entry.template
-            && entry.name != "template0"
-            && entry.name != "template1"
-            && !self.filtered_databases.contains(&entry.name)
+        !entry.template && !provider::owns_database(&entry.name) && self.asks_for_database(&entry.name)
+    }
+
+    /// Whether the user left the database in. `template0` and `template1` never are.
+    pub fn asks_for_database(&self, name: &str) -> bool {
+        !matches!(name, "template0" | "template1") && !self.filtered_databases.iter().any(|filtered| filtered == name)
     }
 }
 
@@ -137,4 +139,20 @@ pub struct TablePattern {
     pub schema: Option<Ident>,
     /// The table.
     pub table: Ident,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::fixture;
+
+    #[test]
+    fn templates_and_databases_of_users_and_services_that_stay_are_not_taken() {
+        let selection = Selection { filtered_databases: vec!["left_out".to_owned()], ..Selection::default() };
+        let closed = DatabaseEntry { connectable: false, ..fixture::entry("closed") };
+        assert!([fixture::entry("app"), closed].iter().all(|entry| selection.takes_database(entry)));
+        let blueprint = DatabaseEntry { template: true, ..fixture::entry("blueprint") };
+        let others = ["left_out", "rdsadmin", "template0", "template1"].map(fixture::entry);
+        assert!(!others.iter().chain([&blueprint]).any(|entry| selection.takes_database(entry)));
+    }
 }

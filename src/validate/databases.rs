@@ -1,7 +1,7 @@
 //! Databases: whether they can be reached, created and filled.
 
 use super::{Case, Check, Found, list, subject};
-use crate::facts::{DatabaseEntry, LocaleProvider, Side, provider};
+use crate::facts::{DatabaseEntry, LocaleProvider, Side};
 use crate::plan::{Creation, select};
 use crate::settings::TableFilter;
 use crate::sql;
@@ -16,7 +16,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("locale-differs", locale_differs),
     Check::new("size-budget", size_budget),
     Check::new("database-unreachable", unreachable),
-    Check::new("database-closed", closed),
     Check::new("database-not-yours", not_yours),
 ];
 
@@ -203,41 +202,28 @@ fn unreachable(case: &Case<'_>) -> Vec<Found> {
             let message = format!(
                 "it cannot be connected to on the {side} and will be reported as failed, the others go on: {words}"
             );
-            Found::warning(subject("database", &pair.name), message)
-                .fix(format!("leave it out with --filtered-db {}", pair.name))
-        })
-        .collect()
-}
-
-/// Databases of the source that the user did not leave out and that are not migrated all the same.
-fn passed_over<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a DatabaseEntry> {
-    let facts = case.facts;
-    select::wanted(&facts.source, &case.settings.selection)
-        .filter(|entry| !facts.databases.iter().any(|pair| pair.name == entry.name))
-}
-
-fn closed(case: &Case<'_>) -> Vec<Found> {
-    passed_over(case)
-        .filter(|entry| !entry.connectable && !provider::owns_database(&entry.name))
-        .map(|entry| {
-            let open = sql!("ALTER DATABASE {} ALLOW_CONNECTIONS true", Ident::new(&entry.name));
-            Found::warning(subject("database", &entry.name), "it accepts no connections and is not migrated")
-                .fix(format!("source: {open}, or leave it out with --filtered-db {}", entry.name))
+            let leave_out = format!("leave it out with --filtered-db {}", pair.name);
+            let closed =
+                side == Side::Source && case.facts.source.database(&pair.name).is_some_and(|it| !it.connectable);
+            let fix = if closed {
+                let open = sql!("ALTER DATABASE {} ALLOW_CONNECTIONS true", Ident::new(&pair.name));
+                format!("source: {open}, or {leave_out}")
+            } else {
+                leave_out
+            };
+            Found::warning(subject("database", &pair.name), message).fix(fix)
         })
         .collect()
 }
 
 fn not_yours(case: &Case<'_>) -> Vec<Found> {
-    passed_over(case)
-        .filter_map(|entry| {
-            let why = if provider::owns_database(&entry.name) {
-                "it belongs to the managed service and is not migrated"
-            } else if entry.template && entry.connectable {
-                "it is a template and is not migrated"
-            } else {
-                return None;
-            };
-            Some(Found::info(subject("database", &entry.name), why))
+    let selection = &case.settings.selection;
+    let entries = case.facts.source.databases.iter();
+    entries
+        .filter(|entry| selection.asks_for_database(&entry.name) && !selection.takes_database(entry))
+        .map(|entry| {
+            let why = if entry.template { "it is a template" } else { "it belongs to the managed service" };
+            Found::info(subject("database", &entry.name), format!("{why} and is not migrated"))
         })
         .collect()
 }
@@ -275,9 +261,6 @@ pub(super) mod tests {
         }),
         ("database-unreachable", |it| it.facts.databases[0].source = Err("permission denied".to_owned())),
         ("database-unreachable", |it| it.facts.databases[0].target = Some(Err("permission denied".to_owned()))),
-        ("database-closed", |it| {
-            it.facts.source.databases.push(DatabaseEntry { connectable: false, ..fixture::entry("closed") });
-        }),
         ("database-not-yours", |it| {
             it.facts.source.databases.push(DatabaseEntry { template: true, ..fixture::entry("blueprint") });
         }),

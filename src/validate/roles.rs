@@ -48,7 +48,7 @@ fn createrole_right(case: &Case<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let user = Ident::new(&user.name);
-    let message = format!("{user} may not create roles; these will be reported as failed: {}", list(names));
+    let message = format!("user {user} may not create roles; these will be reported as failed: {}", list(names));
     vec![Found::warning(Side::Target, message).fix(format!("target: {}", sql!("ALTER ROLE {} CREATEROLE", user)))]
 }
 
@@ -80,7 +80,7 @@ fn owners_lost(case: &Case<'_>) -> Vec<Found> {
             let owners = list(identifiers(lost.clone()));
             let whose = if migration.keep_owners { "what they own" } else { "everything in it" };
             let message = format!(
-                "{user} cannot make these roles owners of anything on the target: {owners}; {whose} will belong to {user}"
+                "user {user} cannot make these roles owners of anything on the target: {owners}; {whose} will belong to {user}"
             );
             let (there, missing): (Vec<_>, Vec<_>) = lost.into_iter().partition(|owner| target.has_role(owner));
             let mut fix: Vec<_> =

@@ -3,6 +3,8 @@
 use super::{Case, Check, Found};
 use crate::facts::{ServerFacts, Side};
 use crate::plan::SPARE_CONNECTIONS;
+use crate::sql;
+use crate::sql::Ident;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("same-server", same_server),
@@ -25,16 +27,18 @@ fn sides<'a>(case: &Case<'a>) -> [(Side, &'a ServerFacts); 2] {
     [(Side::Source, &case.facts.source), (Side::Target, &case.facts.target)]
 }
 
-/// Whether both have the identifier that initdb gave to one of them.
-fn same_identifier(case: &Case<'_>) -> bool {
-    case.facts.source.system_identifier.is_some()
-        && case.facts.source.system_identifier == case.facts.target.system_identifier
+/// Whether both have the identifier that initdb gave to one of them; `None` where a provider hides it.
+fn same_identifier(case: &Case<'_>) -> Option<bool> {
+    Some(case.facts.source.system_identifier? == case.facts.target.system_identifier?)
 }
 
+/// No two servers start in the same microsecond.
 fn is_same(case: &Case<'_>) -> bool {
     let (source, target) = (&case.facts.source, &case.facts.target);
     source.address == target.address
-        || (same_identifier(case) && source.start_time.is_some() && source.start_time == target.start_time)
+        || (same_identifier(case) != Some(false)
+            && source.start_time.is_some()
+            && source.start_time == target.start_time)
 }
 
 fn same_server(case: &Case<'_>) -> Vec<Found> {
@@ -48,7 +52,7 @@ fn same_server(case: &Case<'_>) -> Vec<Found> {
 }
 
 fn cloned_server(case: &Case<'_>) -> Vec<Found> {
-    if is_same(case) || !same_identifier(case) {
+    if is_same(case) || same_identifier(case) != Some(true) {
         return Vec::new();
     }
     let message = "it has the source's system identifier: one of the two is a physical copy of the other, or both are one \
@@ -104,10 +108,11 @@ fn target_read_only(case: &Case<'_>) -> Vec<Found> {
     if !target.read_only || target.in_recovery {
         return Vec::new();
     }
-    let user = crate::sql::Ident::new(&target.user.name);
+    let user = Ident::new(&target.user.name);
+    let allow = sql!("BEGIN READ WRITE; ALTER ROLE {} SET default_transaction_read_only = off; COMMIT", user);
     vec![
-        Found::error(Side::Target, "The target is read-only for our sessions (default_transaction_read_only)")
-            .fix(format!("target: {}", crate::sql!("ALTER ROLE {} SET default_transaction_read_only = off", user))),
+        Found::error(Side::Target, "The target is read-only by default (default_transaction_read_only)")
+            .fix(format!("if it is meant to be written, target: {allow}")),
     ]
 }
 

@@ -105,7 +105,7 @@ fn triggers(case: &Case<'_>) -> Vec<Found> {
     kept(case)
         .map(|(database, ..)| {
             let message = format!(
-                "{user} may not set session_replication_role on the target: triggers and foreign keys of the tables that \
+                "user {user} may not set session_replication_role on the target: triggers and foreign keys of the tables that \
                  are there act on every row that is copied"
             );
             let fix = if target.version.grants_parameters() {

@@ -12,6 +12,7 @@
 //! A server whose test failed leaves its data directory behind; the test's output names it and ends with the server's log.
 
 mod cli;
+mod connecting;
 mod conninfo;
 mod dump;
 mod failure;
@@ -30,4 +31,6 @@ mod signals;
 mod smoke;
 mod standby;
 mod tidy;
+mod tls;
+mod validation;
 mod versions;

@@ -199,6 +199,18 @@ impl Outcome {
         self.stderr.lines().last().unwrap_or_default()
     }
 
+    /// Fails the test, showing everything, unless `line` is the last line on standard error.
+    pub(crate) fn expect_last_line(self, line: &str) -> Self {
+        assert_eq!(self.last_line(), line, "unexpected end:\n{self}");
+        self
+    }
+
+    /// Fails the test, showing everything, if `text` is in what it said.
+    pub(crate) fn expect_silence_about(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text) && !self.stdout.contains(text), "{text:?} is in:\n{self}");
+        self
+    }
+
     /// Fails the test, showing everything, unless standard error contains `text`.
     pub(crate) fn expect_stderr(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "{text:?} is not in standard error:\n{self}");

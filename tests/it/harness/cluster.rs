@@ -169,6 +169,19 @@ impl Cluster {
         self.pg_ctl(&["start"]).unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
     }
 
+    /// Makes the server a standby, without a primary to follow.
+    pub(crate) fn become_standby(&self) {
+        self.pg_ctl(&["stop", "--mode=fast"]).expect("stopping a server");
+        let signal = self.directory.join("data/standby.signal");
+        fs::write(&signal, "").and_then(|()| give_to_servers(&signal)).expect("standby.signal");
+        self.start_again();
+    }
+
+    /// Restarts the server, so that changes by ALTER SYSTEM take effect.
+    pub(crate) fn restart(&self) {
+        self.pg_ctl(&["restart", "--mode=fast"]).unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+    }
+
     /// Connects to `database` as superuser.
     pub(crate) fn session(&self, database: &str) -> Session {
         self.session_as("postgres", database)
@@ -232,6 +245,16 @@ impl Cluster {
     pub(crate) fn tcp_uri(&self, role: &str, password: &str, database: &str) -> String {
         assert_ne!(self.port, SOCKET_PORT, "this server does not listen on TCP");
         format!("postgresql://{}:{}@127.0.0.1:{}/{}", encoded(role), encoded(password), self.port, encoded(database))
+    }
+
+    /// The port, of TCP for servers with [`Options::tcp`] and in any case of the socket.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory of the socket.
+    pub(crate) fn socket_directory(&self) -> &Path {
+        &self.directory
     }
 
     /// All that the server has logged.

@@ -1,5 +1,7 @@
 //! What tests need around the program: servers, a way to run it, and a proof that two databases are equal.
 
+pub(crate) mod catalogs;
+pub(crate) mod certificates;
 pub(crate) mod cli;
 pub(crate) mod cluster;
 mod compare;

@@ -31,6 +31,12 @@ impl Pair {
         Some(Self::of(Versions::chosen()?, source, target))
     }
 
+    /// Two servers of other versions than this run tests, for what only some versions do. `None`, after saying so, when one
+    /// is not installed.
+    pub(crate) fn of_majors(source: u32, target: u32) -> Option<Self> {
+        Some(Self::of(Versions::of_majors(source, target)?, &Options::default(), &Options::default()))
+    }
+
     /// Servers of these versions.
     pub(crate) fn of(versions: Versions, source: &Options, target: &Options) -> Self {
         let (source, target) = std::thread::scope(|scope| {

@@ -34,6 +34,8 @@ pub(super) fn server_command(program: impl AsRef<Path>) -> Command {
     if let Some(user) = User::for_servers() {
         // Also gives up root's supplementary groups.
         command.gid(user.gid).uid(user.uid);
+        // Our own home directory is closed to that account, and has its own answers for libpq.
+        command.env_remove("HOME");
     }
     // Servers start children by their working directory, which that account may not be allowed to enter.
     command.current_dir("/").env_remove("PGDATA");

@@ -47,7 +47,6 @@ impl Versions {
         static CHOSEN: OnceLock<Result<Versions, String>> = OnceLock::new();
         match CHOSEN.get_or_init(Self::choose) {
             Ok(versions) => Some(versions.clone()),
-            Err(missing) if env::var("PG_MIGRATE_REQUIRE").is_ok_and(|value| value == "1") => panic!("{missing}"),
             Err(missing) => skip(missing),
         }
     }
@@ -63,6 +62,14 @@ impl Versions {
             Some((_, target)) => Self::of(chosen.source, target.clone()).map_or_else(|missing| skip(&missing), Some),
             None => skip(&format!("no server of version {major} or newer is installed")),
         }
+    }
+
+    /// The pair of these majors, whatever the environment asks for. `None`, after saying so, when part of it is not installed;
+    /// panics like [`Versions::chosen`].
+    pub(super) fn of_majors(source: u32, target: u32) -> Option<Self> {
+        let servers = servers();
+        let pair = major(&servers, source).and_then(|source| Self::of(source, major(&servers, target)?));
+        pair.map_or_else(|missing| skip(&missing), Some)
     }
 
     fn choose() -> Result<Self, String> {
@@ -84,6 +91,7 @@ impl Versions {
 }
 
 fn skip<T>(missing: &str) -> Option<T> {
+    assert!(env::var("PG_MIGRATE_REQUIRE").as_deref() != Ok("1"), "{missing}");
     let test = std::thread::current();
     tell(format_args!("SKIP {}: {missing}", test.name().unwrap_or("test")));
     None
@@ -97,11 +105,13 @@ fn choose_server(servers: &BTreeMap<u32, Installation>, variable: &str) -> Resul
             .cloned()
             .ok_or_else(|| "no PostgreSQL server is installed; on Debian: apt install postgresql".to_owned());
     };
-    let major: u32 = wanted.parse().map_err(|_| format!("{variable}={wanted:?} is not a major version such as 15"))?;
-    servers
-        .get(&major)
-        .cloned()
-        .ok_or_else(|| format!("{variable}={major} is not installed; scripts/fetch-servers.sh {major} may have it"))
+    let wanted = wanted.parse().map_err(|_| format!("{variable}={wanted:?} is not a major version such as 15"))?;
+    major(servers, wanted)
+}
+
+fn major(servers: &BTreeMap<u32, Installation>, major: u32) -> Result<Installation, String> {
+    let missing = || format!("PostgreSQL {major} is not installed; scripts/fetch-servers.sh {major} may have it");
+    servers.get(&major).cloned().ok_or_else(missing)
 }
 
 /// Every installed server, oldest first.
