@@ -4,10 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::copy::{Load, Pool};
+use super::lock::Lock;
 use super::schema::Archive;
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
-use super::{Context, analyze, cancelled, cleanup, create, finish, journal, properties, replication};
+use super::{Context, analyze, cancelled, cleanup, create, finish, journal, properties, replication, snapshot};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
@@ -59,7 +60,10 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Nothing => Ok(()),
             Work::Migrate(migration) => run.migrate(pool, migration).await,
-            Work::Continue { content, keep_owners } => run.replicate_until_told(content, None, *keep_owners).await,
+            Work::Continue { content, keep_owners } => {
+                let _locks = Lock::take_both(context, &database.name).await?;
+                run.replicate_until_told(content, None, *keep_owners).await
+            }
         }
     };
     let outcome = run.until_cancelled(work).await;
@@ -84,6 +88,7 @@ impl Run<'_> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
+        let _on_source = Lock::take(&context.source, name).await?;
         self.set_progress(Progress::Incomplete);
         if migration.drop_first {
             let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
@@ -92,6 +97,7 @@ impl Run<'_> {
             }
         }
         create::database(context, self.database, migration).await?;
+        let _on_target = Lock::take(&context.target, name).await?;
         match migration.transfer {
             Transfer::SubscriptionCopies { .. } => self.let_subscription_copy(migration).await,
             Transfer::Dump | Transfer::SlotHandOver => self.copy_snapshot(pool, migration).await,
@@ -111,7 +117,6 @@ impl Run<'_> {
         };
 
         snapshot.must_hold_only(&content.seen).await?;
-
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, Some(snapshot.name())).await?;
         archive.restore_before_data(context, manner).await?;
@@ -135,6 +140,7 @@ impl Run<'_> {
         if migration.transfer == Transfer::SlotHandOver {
             let client = context.target.connect(name).await?;
             replication::take_over_slot(context, &client, names).await?;
+            self.watch(content).await?.until(Goal::Streaming).await?;
             journal::replicating(&client).await?;
             self.set_progress(Progress::Replicating);
             self.settle(migration).await?;
@@ -160,6 +166,8 @@ impl Run<'_> {
 
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, None).await?;
+        let source = context.source.connect(name).await?;
+        snapshot::must_hold_only(&source, &content.seen).await?;
         archive.restore_before_data(context, manner).await?;
         archive.restore_identities(context, manner, &content.identity_indexes).await?;
 
@@ -167,7 +175,7 @@ impl Run<'_> {
         let client = context.target.connect(name).await?;
         replication::copy_by_subscription(context, &client, names, migration.transfer).await?;
         finish::copy_again(context, name, content).await?;
-        Watch::open(context, name, names).await?.until(Goal::Tables).await?;
+        self.watch(content).await?.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
         archive.restore_after_data(context, manner, Some(&content.identity_indexes)).await?;
@@ -196,7 +204,7 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         self.stage(Stage::CatchUp);
-        let watch = Watch::open(context, name, names).await?;
+        let watch = self.watch(content).await?;
         if let Some(bytes) = context.wait.lag {
             // A moving end would never be 0 bytes away on a busy source: 0 means everything up to now.
             let goal = if bytes == 0 { watch.position().await? } else { Goal::Within(bytes) };
@@ -215,11 +223,14 @@ impl Run<'_> {
         // What was committed before the finish began must have arrived, whatever lag was allowed.
         watch.until(watch.position().await?).await?;
         self.stage(Stage::Finish);
+        watch.must_hold_only(&content.seen).await?;
         finish::copy_again(context, name, content).await?;
         if content.large_objects {
             self.large_objects(None, keep_owners).await?;
         }
         self.notice_all(finish::refresh(context, name, content).await?);
+        // That may have taken hours: what was committed on the source meanwhile is not cut off.
+        watch.until(watch.position().await?).await?;
         self.set_progress(Progress::Ending);
         let swept = cleanup::drop_replication(&context.source, &context.target, name, names).await;
         for what in &swept.left {
@@ -253,6 +264,10 @@ impl Run<'_> {
             source.run("use the snapshot", sql!("set transaction snapshot {}", Literal::new(snapshot.name()))).await?;
         }
         finish::large_objects(self.context, &source, keep_owners).await
+    }
+
+    async fn watch(&self, content: &Content) -> Result<Watch<'_>, Error> {
+        Watch::open(self.context, &self.database.name, &self.database.names, content.published.len()).await
     }
 
     fn stage(&self, stage: Stage) {

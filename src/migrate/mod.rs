@@ -11,6 +11,7 @@ mod database;
 mod finish;
 mod journal;
 mod large_objects;
+mod lock;
 mod properties;
 mod replication;
 mod roles;

@@ -50,27 +50,9 @@ impl Snapshot {
         }
     }
 
-    /// Refuses to go on when a table has come, or a column of one has changed, since inspection: the plan would leave its
-    /// rows behind.
+    /// [`must_hold_only`], for what the snapshot shows.
     pub(super) async fn must_hold_only(&self, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
-        let rows = self.holder.simple("list tables again", TABLES).await?;
-        let mut now: BTreeMap<QualifiedName, Vec<Ident>> = BTreeMap::new();
-        for row in rows {
-            if let [Some(schema), Some(table), column] = row.as_slice() {
-                let columns = now.entry(QualifiedName::new(schema, table)).or_default();
-                columns.extend(column.as_ref().map(Ident::new));
-            }
-        }
-        let changed: Vec<String> = now
-            .iter()
-            .filter(|(name, columns)| seen.get(name) != Some(columns))
-            .map(|(name, _)| name.to_string())
-            .collect();
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let message = format!("definitions changed while the migration began: {}", changed.join(", "));
-        Err(Error::new(Kind::Failed, message).hint("run again, and change no definitions meanwhile"))
+        must_hold_only(&self.holder, seen).await
     }
 
     /// What SET TRANSACTION SNAPSHOT and `pg_dump --snapshot` take.
@@ -82,6 +64,29 @@ impl Snapshot {
     pub(super) async fn release(self) -> Result<(), Error> {
         Ok(self.holder.run("end the snapshot", "commit").await?)
     }
+}
+
+/// Refuses to go on when a table of the source has come, or the columns of one have changed, since inspection: the plan would
+/// leave its rows behind.
+pub(super) async fn must_hold_only(client: &Client, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
+    let rows = client.simple("list tables again", TABLES).await?;
+    let mut now: BTreeMap<QualifiedName, Vec<Ident>> = BTreeMap::new();
+    for row in rows {
+        if let [Some(schema), Some(table), column] = row.as_slice() {
+            let columns = now.entry(QualifiedName::new(schema, table)).or_default();
+            columns.extend(column.as_ref().map(Ident::new));
+        }
+    }
+    let changed: Vec<String> = now
+        .iter()
+        .filter(|(name, columns)| seen.get(name) != Some(columns))
+        .map(|(name, _)| name.to_string())
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let message = format!("definitions changed on the source since the migration began: {}", changed.join(", "));
+    Err(Error::new(Kind::Failed, message).hint("make the same change on the target, and run again"))
 }
 
 /// Waits for `creation` of a slot, by `client` or by whom its server connects to, and says for which transactions it waits.

@@ -3,22 +3,28 @@
 //! A slot's lag alone says nothing about rows: while the subscription still copies tables, the slot can be at the end of
 //! the WAL. So the goal is reached only when every table's copy has arrived *and* the slot has confirmed enough.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::types::Type;
 
 use super::Context;
+use super::snapshot::must_hold_only;
 use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::logger;
 use crate::pg::Client;
-use crate::sql::Lsn;
 use crate::sql::names::ReplicationNames;
+use crate::sql::{Ident, Lsn, QualifiedName};
 
 /// Readings a second while the goal may be near.
 const SOON: Duration = Duration::from_millis(100);
 /// And while tables are still being copied.
 const LATER: Duration = Duration::from_secs(1);
+
+/// How long a subscription may take to connect. Up to 15 the launcher starts workers 5 s apart
+/// (`wal_retrieve_retry_interval`); where none is free it never does.
+const STREAMING_LIMIT: Duration = Duration::from_secs(300);
 
 /// So many failures of the subscription's workers without any progress between them mean that trying again does not help.
 /// A broken connection to the source is one failure, and then the wait goes on.
@@ -29,6 +35,8 @@ const HOPELESS: i64 = 4;
 pub(super) enum Goal {
     /// Every table's initial copy has arrived.
     Tables,
+    /// And the subscription is connected to our slot.
+    Streaming,
     /// And at most this many bytes of WAL are not confirmed.
     Within(u64),
     /// And everything up to here is confirmed. Fixed once, so that it is reached while the source is written to.
@@ -38,6 +46,9 @@ pub(super) enum Goal {
 /// One look at both sides.
 #[derive(Clone, Debug, Default)]
 struct Reading {
+    /// Tables in the publication, as planned.
+    published: usize,
+    /// Tables that the subscription knows of.
     tables: usize,
     ready: usize,
     enabled: bool,
@@ -48,6 +59,8 @@ struct Reading {
     in_vain: i64,
     current: Lsn,
     confirmed: Option<Lsn>,
+    /// Whether somebody streams from the slot.
+    active: bool,
     slot_lost: Option<String>,
 }
 
@@ -76,9 +89,11 @@ fn decide(reading: &Reading, goal: Goal) -> Decision {
             reading.in_vain
         ));
     }
-    let arrived = reading.ready == reading.tables;
+    // A subscription that found fewer tables than were published is connected to something else.
+    let arrived = reading.ready == reading.tables && reading.tables >= reading.published;
     let near = match goal {
         Goal::Tables => true,
+        Goal::Streaming => reading.active,
         Goal::Within(bytes) => {
             reading.confirmed.is_some_and(|confirmed| reading.current.bytes_since(confirmed) <= bytes)
         }
@@ -91,14 +106,25 @@ fn decide(reading: &Reading, goal: Goal) -> Decision {
 pub(super) struct Watch<'a> {
     context: &'a Context,
     names: &'a ReplicationNames,
+    published: usize,
     source: Client,
     target: Client,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) async fn open(context: &'a Context, database: &str, names: &'a ReplicationNames) -> Result<Self, Error> {
+    pub(super) async fn open(
+        context: &'a Context,
+        database: &str,
+        names: &'a ReplicationNames,
+        published: usize,
+    ) -> Result<Self, Error> {
         let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
-        Ok(Self { context, names, source, target })
+        Ok(Self { context, names, published, source, target })
+    }
+
+    /// [`must_hold_only`], for the source as it is now.
+    pub(super) async fn must_hold_only(&self, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
+        must_hold_only(&self.source, seen).await
     }
 
     /// The end of the WAL now, as a goal. A marker is written first: an idle database's slot would otherwise never be told
@@ -144,13 +170,18 @@ impl<'a> Watch<'a> {
                 }
                 Decision::Wait => {}
             }
-            if goal != Goal::Tables && begun.elapsed() > self.context.wait.limit {
+            let limit = match goal {
+                Goal::Tables => None,
+                Goal::Streaming => Some(STREAMING_LIMIT),
+                Goal::Within(_) | Goal::Position(_) => Some(self.context.wait.limit),
+            };
+            if let Some(limit) = limit.filter(|limit| begun.elapsed() > *limit) {
                 let lag = lag.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string());
                 let message = format!(
                     "replication did not catch up within {} s: {} of {} tables are ready, {lag} bytes behind",
-                    self.context.wait.limit.as_secs(),
+                    limit.as_secs(),
                     reading.ready,
-                    reading.tables
+                    reading.tables.max(reading.published)
                 );
                 return Err(Error::new(Kind::Timeout, message));
             }
@@ -160,11 +191,15 @@ impl<'a> Watch<'a> {
     }
 
     async fn read(&self) -> Result<Reading, Error> {
-        let (mut reading, (current, confirmed, lost)) = tokio::try_join!(self.read_target(), self.read_source())?;
-        reading.current = current;
-        reading.confirmed = confirmed;
-        reading.slot_lost = lost;
-        Ok(reading)
+        let (target, source) = tokio::try_join!(self.read_target(), self.read_source())?;
+        Ok(Reading {
+            published: self.published,
+            current: source.current,
+            confirmed: source.confirmed,
+            active: source.active,
+            slot_lost: source.slot_lost,
+            ..target
+        })
     }
 
     async fn read_target(&self) -> Result<Reading, Error> {
@@ -205,12 +240,12 @@ where s.subname = $1 and d.datname = pg_catalog.current_database()";
     }
 
     /// `confirmed_flush_lsn` is readable by everybody, unlike `pg_stat_replication`.
-    async fn read_source(&self) -> Result<(Lsn, Option<Lsn>, Option<String>), Error> {
+    async fn read_source(&self) -> Result<Reading, Error> {
         const BEFORE_13: &str = "
-select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, null::text
+select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, coalesce(s.active, false), null::text
 from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
         const SINCE_13: &str = "
-select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text,
+select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, coalesce(s.active, false),
        case when s.wal_status = 'lost' then 'max_slot_wal_keep_size was exceeded' end
 from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
 
@@ -219,7 +254,13 @@ from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $
         let row = self.source.one("look at the slot", query, &[(&slot, Type::TEXT)]).await?;
         let current = self.lsn(self.source.get(&row, 0)?)?;
         let confirmed: Option<String> = self.source.get(&row, 1)?;
-        Ok((current, confirmed.map(|text| self.lsn(text)).transpose()?, self.source.get(&row, 2)?))
+        Ok(Reading {
+            current,
+            confirmed: confirmed.map(|text| self.lsn(text)).transpose()?,
+            active: self.source.get(&row, 2)?,
+            slot_lost: self.source.get(&row, 3)?,
+            ..Reading::default()
+        })
     }
 
     fn lsn(&self, text: String) -> Result<Lsn, Error> {
@@ -256,6 +297,8 @@ mod tests {
 
     fn reading() -> Reading {
         Reading {
+            published: 3,
+            active: true,
             tables: 3,
             ready: 3,
             enabled: true,
@@ -282,6 +325,20 @@ mod tests {
         assert_eq!(decide(&busy, Goal::Position(Lsn(1400))), Decision::Reached);
         assert_eq!(decide(&busy, Goal::Within(0)), Decision::Wait);
         assert_eq!(decide(&busy, Goal::Within(7500)), Decision::Reached);
+    }
+
+    #[test]
+    fn a_subscription_that_knows_fewer_tables_than_were_published_is_not_there() {
+        let elsewhere = Reading { tables: 0, ready: 0, ..reading() };
+        for goal in [Goal::Tables, Goal::Streaming, Goal::Within(0), Goal::Position(Lsn(1))] {
+            assert_eq!(decide(&elsewhere, goal), Decision::Wait, "{goal:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscription_streams_when_somebody_holds_our_slot() {
+        assert_eq!(decide(&reading(), Goal::Streaming), Decision::Reached);
+        assert_eq!(decide(&Reading { active: false, ..reading() }, Goal::Streaming), Decision::Wait);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub const HARMLESS: &[Harmless] = &[
         reason: "the schema public belongs to the provider's administrator, or belonged to the source's superuser as it does \
                  in every new database up to 14; it keeps the owner that the target gave it",
         matches: |error, _| {
-            error.command.starts_with(r#"ALTER SCHEMA "public" OWNER TO "#)
+            error.command.starts_with("ALTER SCHEMA public OWNER TO ")
                 && ["must be owner of schema public", "must be member of role ", "must be able to SET ROLE "]
                     .iter()
                     .any(|refusal| error.message.starts_with(refusal))
@@ -227,7 +227,7 @@ mod tests {
                 r#"COMMENT ON SCHEMA "public" IS 'standard public schema';"#,
                 "public-schema-comment",
             ),
-            ("must be owner of schema public", r#"ALTER SCHEMA "public" OWNER TO "postgres";"#, "public-schema-owner"),
+            ("must be owner of schema public", "ALTER SCHEMA public OWNER TO postgres;", "public-schema-owner"),
             (
                 r#"extension "pgcrypto" already exists"#,
                 r#"CREATE EXTENSION "pgcrypto" WITH SCHEMA "public";"#,

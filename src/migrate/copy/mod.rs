@@ -60,13 +60,21 @@ impl Pool {
 async fn work(context: Arc<Context>, queue: Arc<Queue>) {
     let mut sessions: Option<Sessions> = None;
     loop {
-        let here = sessions.as_ref().map(Sessions::database);
-        let item = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => return,
-            item = queue.take(here) => item,
+        let item = match queue.take_now(sessions.as_ref().map(Sessions::database)) {
+            Some(item) => item,
+            None => {
+                // A worker that waits must not keep the snapshot, and with it the source's dead rows and its lock on
+                // every table it has read.
+                sessions = None;
+                let item = tokio::select! {
+                    biased;
+                    () = context.cancel.cancelled() => return,
+                    item = queue.take() => item,
+                };
+                let Some(item) = item else { return };
+                item
+            }
         };
-        let Some(item) = item else { return };
         let outcome = tokio::select! {
             biased;
             () = context.cancel.cancelled() => Err(super::cancelled()),

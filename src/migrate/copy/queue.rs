@@ -68,13 +68,18 @@ impl Queue {
         outcome.unwrap_or_else(|_| Err(crate::migrate::cancelled()))
     }
 
-    /// The next table for a worker whose sessions are in `here`; `None` when no more will come.
-    pub(super) async fn take(&self, here: Option<&str>) -> Option<Item> {
+    /// The next table for a worker whose sessions are in `here`; `None` when none waits.
+    pub(super) fn take_now(&self, here: Option<&str>) -> Option<Item> {
+        self.state().take(here)
+    }
+
+    /// Waits for the next table; `None` when no more will come.
+    pub(super) async fn take(&self) -> Option<Item> {
         loop {
             let changed = self.changed.notified();
             {
                 let mut state = self.state();
-                if let Some(item) = state.take(here) {
+                if let Some(item) = state.take(None) {
                     return Some(item);
                 }
                 if state.closed {
@@ -190,10 +195,10 @@ mod tests {
         let queue = Queue::default();
         let wait = queue.submit("a", "s", Load::Fresh, vec![table("t", 1), table("u", 2)]);
         let fail = async {
-            let item = queue.take(None).await.unwrap();
+            let item = queue.take().await.unwrap();
             queue.done(&item, Err(Error::new(crate::error::Kind::Failed, "no")));
             queue.close();
-            assert!(queue.take(None).await.is_none());
+            assert!(queue.take().await.is_none());
         };
         let (outcome, ()) = tokio::join!(wait, fail);
         assert_eq!(outcome.unwrap_err().message, "no");
