@@ -90,7 +90,14 @@ impl Kind {
 
 impl From<PgError> for Error {
     fn from(error: PgError) -> Self {
-        Self { kind: Kind::Failed, message: error.to_string(), hints: Vec::new(), source: Some(Box::new(error.cause)) }
+        let message = error.to_string();
+        let locked = error.is_lock_timeout();
+        let error = Self { kind: Kind::Failed, message, hints: Vec::new(), source: Some(Box::new(error.cause)) };
+        if locked {
+            error.hint("end the session that holds the lock (pg_locks shows it), or wait until it ends")
+        } else {
+            error
+        }
     }
 }
 

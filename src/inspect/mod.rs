@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::facts::{DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
+use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
 use crate::logger;
-use crate::pg::{PgError, Server};
+use crate::pg::{Client, PgError, Server};
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
 
@@ -85,7 +85,7 @@ async fn pair(
         relations::look_for_rows(target, &name, of_source, of_target).await?;
     }
     let locale_known = match (&on_target, facts.source.databases.iter().find(|entry| entry.name == name)) {
-        (None, Some(entry)) => {
+        (None, Some(entry)) if !facts.target.databases.iter().any(|there| sorts_alike(there, entry)) => {
             let client = target.connect(target.maintenance_database()).await?;
             probe::knows_locale(&client, entry).await?
         }
@@ -94,8 +94,20 @@ async fn pair(
     Ok(DatabasePair { name, source: on_source, target: on_target, locale_known })
 }
 
+/// Whether both are of one encoding and locale: where the target has such a database, it can have another.
+fn sorts_alike(a: &DatabaseEntry, b: &DatabaseEntry) -> bool {
+    (&a.encoding, a.provider, &a.collate, &a.ctype, &a.locale)
+        == (&b.encoding, b.provider, &b.collate, &b.ctype, &b.locale)
+}
+
 fn exists(server: &ServerFacts, name: &str) -> bool {
     server.databases.iter().any(|entry| entry.name == name)
+}
+
+/// Who asks for a table's size or rows waits for whoever rewrites it: nobody should have to guess what a validation waits
+/// for.
+async fn limit_locks(client: &Client) -> Result<(), PgError> {
+    client.run("limit the wait for locks", "set lock_timeout = '5s'").await
 }
 
 /// A database that refuses us is a fact; that a session breaks in the middle is an error.
@@ -105,7 +117,10 @@ async fn one_side(
     ours: &ReplicationNames,
 ) -> Result<Result<DatabaseFacts, String>, PgError> {
     match server.connect(name).await {
-        Ok(client) => database::inspect(&client, ours, server.side()).await.map(Ok),
+        Ok(client) => {
+            limit_locks(&client).await?;
+            database::inspect(&client, ours, server.side()).await.map(Ok)
+        }
         Err(error) => {
             let side = match server.side() {
                 Side::Source => "source",

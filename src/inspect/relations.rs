@@ -264,6 +264,7 @@ pub(super) async fn look_for_rows(
         return Ok(());
     }
     let client = target.connect(database).await?;
+    super::limit_locks(&client).await?;
     for some in asked.chunks_mut(TABLES_AT_ONCE) {
         let questions = Sql::join(some.iter().map(|table| sql!("exists (select from only {})", table.name)), ", ");
         let question = sql!("select array[{}]", questions);

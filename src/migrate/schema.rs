@@ -27,6 +27,8 @@ pub(super) struct Manner<'a> {
     pub(super) event_triggers: bool,
     /// Whether objects may be there already.
     pub(super) schema_existed: bool,
+    /// Whether schema `public` gets the source's owner. One that a user has filled keeps its own.
+    pub(super) own_public: bool,
     /// Index builds at the same time.
     pub(super) jobs: usize,
 }
@@ -39,6 +41,7 @@ impl Migration {
             keep_owners: self.keep_owners,
             event_triggers: self.event_triggers,
             schema_existed: matches!(self.creation, Creation::UseFilled { .. } | Creation::UseEmpty { clean: true }),
+            own_public: self.keep_owners && !matches!(self.creation, Creation::UseFilled { .. }),
             jobs,
         }
     }
@@ -102,8 +105,14 @@ impl Archive {
     /// The source's own publications.
     pub(super) async fn restore_publications(&self, context: &Context, keep_owners: bool) -> Result<(), Error> {
         let list = self.contents.write_list(|entry| entry.is_publication() && !is_ours(entry));
-        let manner =
-            Manner { skipped_extensions: &[], keep_owners, event_triggers: false, schema_existed: true, jobs: 1 };
+        let manner = Manner {
+            skipped_extensions: &[],
+            keep_owners,
+            event_triggers: false,
+            schema_existed: true,
+            own_public: false,
+            jobs: 1,
+        };
         self.restore_list(context, manner, &list).await
     }
 
@@ -115,7 +124,7 @@ impl Archive {
                 && (manner.event_triggers || !entry.is_event_trigger())
                 && !entry.extension().is_some_and(|name| manner.skipped_extensions.contains(&name))
                 // The schema public is there already; what is left to restore of it is its owner.
-                && (entry.is_property() || !entry.is_public_schema() || manner.keep_owners && !manner.schema_existed)
+                && (entry.is_property() || !entry.is_public_schema() || manner.own_public)
         });
         self.restore_list(context, manner, &list).await
     }

@@ -84,6 +84,11 @@ impl PgError {
         self.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
     }
 
+    /// Whether somebody else's lock was waited for until `lock_timeout` (55P03).
+    pub fn is_lock_timeout(&self) -> bool {
+        self.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
     /// Why it failed, without where.
     pub fn words(&self) -> String {
         self.cause.to_string()

@@ -110,8 +110,7 @@ CREATE TYPE mood AS ENUM ('sad', 'it''s ok', 'größe');
 CREATE TYPE pair AS (a int, b text, c mood[]);
 CREATE DOMAIN small AS int CHECK (VALUE < 10);
 CREATE DOMAIN moods AS mood[];
-CREATE TYPE floatrange AS RANGE (subtype = float8);
-CREATE TABLE made (a mood, b mood[], c pair, d pair[], e small, f moods, g floatrange, h int4range, i tstzrange, j daterange[],
+CREATE TABLE made (a mood, b mood[], c pair, d pair[], e small, f moods, g numrange, h int4range, i tstzrange, j daterange[],
                    k int[][], l text[], m regclass, n regtype, o numrange);
 INSERT INTO made VALUES
     ('sad', '{sad,"it''s ok",NULL}', '(1,"a,""b",{sad})', '{"(1,,)",NULL}', 9, '{größe}', '[1.5,)', 'empty', '(,2020-01-01)',
@@ -137,8 +136,9 @@ END $$;
 
 /// Types of version 14.
 const MULTIRANGES: &str = "
-CREATE TABLE multiranges (a int4multirange, b floatmultirange);
-INSERT INTO multiranges VALUES ('{[1,3), [5,)}', '{[1,2]}'), ('{}', NULL)";
+CREATE TYPE floatrange AS RANGE (subtype = float8);
+CREATE TABLE multiranges (a int4multirange, b floatmultirange, c floatrange);
+INSERT INTO multiranges VALUES ('{[1,3), [5,)}', '{[1,2]}', '[-0,Infinity)'), ('{}', NULL, 'empty')";
 
 #[test]
 fn values_of_every_type_arrive_unchanged() {

@@ -127,6 +127,7 @@ fn roles_that_cannot_be_created_fail_the_run_and_databases_go_on() {
 
 /// Objects whose owner may create in their schema only because of a privilege, and privileges of every kind.
 const OWNED: &str = r#"
+ALTER SCHEMA public OWNER TO "The Owner";
 GRANT CREATE ON SCHEMA public TO writer;
 SET ROLE "The Owner";
 CREATE SCHEMA app;
@@ -159,6 +160,10 @@ fn create_owned(cluster: &Cluster) {
 #[test]
 fn a_target_user_without_superuser_rights_keeps_owners_and_privileges() {
     let Some(pair) = Pair::start() else { return };
+    if pair.target.installation.major < 15 {
+        // Up to 14 the schema public is the superuser's: its owner and privileges are not this user's to set.
+        return;
+    }
     pair.source.sql("postgres", "CREATE ROLE mover LOGIN CREATEDB CREATEROLE");
     create_owned(&pair.source);
     pair.target.sql("postgres", "CREATE ROLE mover LOGIN CREATEDB CREATEROLE");
