@@ -316,7 +316,7 @@ impl Run<'_> {
             Err(error) => {
                 let status = match error.kind {
                     Kind::Timeout if progress == Progress::Replicating => DatabaseStatus::TimedOut,
-                    Kind::Interrupted | Kind::Terminated => DatabaseStatus::Cancelled,
+                    Kind::Interrupted | Kind::Terminated | Kind::HungUp => DatabaseStatus::Cancelled,
                     _ => DatabaseStatus::Failed,
                 };
                 let mut message = error.chain();
