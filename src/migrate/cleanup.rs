@@ -30,8 +30,8 @@ pub(super) async fn drop_replication(
     let (source, target) = tokio::join!(source.connect(database), target.connect(database));
     let mut oid = None;
     if let Ok(client) = &target {
+        // Should one of these fail, so does the drop, which then is reported.
         oid = replication::subscription_oid(client, names).await.ok().flatten();
-        // Should this fail, so does the drop, which then is reported.
         drop(replication::disable_subscription(client, names).await);
     }
     let slots = match &source {

@@ -234,8 +234,19 @@ const DROP_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// The subscription's OID, which is part of the names of its table slots.
 pub(super) async fn subscription_oid(client: &Client, names: &ReplicationNames) -> Result<Option<u32>, PgError> {
-    let query = "select s.oid from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
-                 where s.subname = $1 and d.datname = pg_catalog.current_database()";
+    const SINCE_14: &str = "
+select s.oid from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid
+where s.subname = $1 and d.datname = pg_catalog.current_database()";
+    /// `oid` is only for superusers there. The view has it; of several databases' subscriptions, but names of ours hold
+    /// the database's.
+    const BEFORE_14: &str = "
+select distinct i.subid
+from pg_catalog.pg_subscription s
+join pg_catalog.pg_database d on d.oid = s.subdbid
+join pg_catalog.pg_stat_subscription i on i.subname = s.subname
+where s.subname = $1 and d.datname = pg_catalog.current_database()";
+
+    let query = if client.version().shows_oid_of_subscriptions() { SINCE_14 } else { BEFORE_14 };
     let name = names.subscription.as_str();
     let rows = client.query("look for the subscription", query, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
     rows.first().map(|row| client.get(row, 0)).transpose()

@@ -59,6 +59,7 @@ pub(super) fn sort(
             .map(|table| (table.name.clone(), loadable(table)))
             .collect(),
         identity_indexes: source.tables.iter().filter_map(|table| table.identity_index).collect(),
+        ..Content::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod capacity;
 mod content;
-mod creation;
+pub(crate) mod creation;
 #[cfg(test)]
 pub(crate) mod example;
 pub(crate) mod method;
@@ -103,8 +103,6 @@ pub struct Migration {
     pub skipped_extensions: Vec<String>,
     /// Whether event triggers are restored.
     pub event_triggers: bool,
-    /// What is said of the database as a whole.
-    pub properties: DatabaseProperties,
     /// What it holds.
     pub content: Content,
 }
@@ -112,6 +110,8 @@ pub struct Migration {
 /// What a database holds, sorted by what has to be done with it.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
+    /// What is said of the database as a whole.
+    pub properties: DatabaseProperties,
     /// Rows to copy, largest first.
     pub tables: Vec<TablePlan>,
     /// Tables in the publication.
@@ -229,7 +229,10 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
             match previous {
                 Previous::Running(publication) => {
                     let published = Some(publication.tables.clone());
-                    let content = content::sort(&settings.selection, &pair.name, source, target, published);
+                    let content = Content {
+                        properties: creation::properties(facts, roles, &pair.name, true),
+                        ..content::sort(&settings.selection, &pair.name, source, target, published)
+                    };
                     let keep_owners = keeps_owners(facts, settings, roles, source);
                     Work::Continue { content: Box::new(content), keep_owners }
                 }
@@ -291,8 +294,10 @@ fn migration(
         keep_owners,
         skipped_extensions: skipped_extensions(facts, settings, source, existing),
         event_triggers: facts.target.user.administrator(),
-        properties: creation::properties(facts, roles, &pair.name, existing.is_some()),
-        content: content::sort(selection, &pair.name, source, existing, published),
+        content: Content {
+            properties: creation::properties(facts, roles, &pair.name, existing.is_some()),
+            ..content::sort(selection, &pair.name, source, existing, published)
+        },
         creation,
     }
 }

@@ -433,7 +433,7 @@ fn an_existing_database_keeps_what_was_said_of_it() {
         privileges: Some(Vec::new()),
     };
     let all = of_source.properties.clone();
-    assert_eq!(example.plan().migration("app").properties, all);
+    assert_eq!(example.plan().content("app").properties, all);
     example.target();
     let of_target = example.facts.target.databases.iter_mut().find(|entry| entry.name == "app").unwrap();
     of_target.properties = DatabaseProperties {
@@ -441,7 +441,7 @@ fn an_existing_database_keeps_what_was_said_of_it() {
         settings: vec![setting("work_mem", "1GB")],
         ..all.clone()
     };
-    let carried = example.plan().migration("app").properties.clone();
+    let carried = example.plan().content("app").properties.clone();
     assert_eq!(carried, DatabaseProperties { settings: vec![setting("search_path", "app")], ..Default::default() });
 }
 
@@ -453,4 +453,17 @@ fn an_empty_database_that_is_not_ours_on_the_target_is_left_alone() {
     assert!(matches!(example.plan().database("app").work, Work::Nothing));
     example.source().extensions.push(fixture::extension("pg_stat_statements", "1.10"));
     assert!(matches!(example.plan().database("app").work, Work::Migrate(_)));
+}
+
+#[test]
+fn a_source_closed_to_writers_does_not_close_the_target() {
+    let closed = |role: Option<&str>| DatabaseSetting {
+        role: role.map(str::to_owned),
+        name: "default_transaction_read_only".to_owned(),
+        value: "on".to_owned(),
+    };
+    let mut example = Example::new();
+    let of_source = example.facts.source.databases.iter_mut().find(|entry| entry.name == "app").unwrap();
+    of_source.properties.settings = vec![closed(None), closed(Some("app"))];
+    assert_eq!(example.plan().content("app").properties.settings, [closed(Some("app"))]);
 }
