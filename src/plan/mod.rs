@@ -15,7 +15,7 @@ pub(crate) mod tests;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::capacity::Capacity;
+use self::capacity::{Capacity, Share};
 pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::facts::{
@@ -325,13 +325,13 @@ fn skipped_extensions(
 /// Gives slots, senders and workers to the databases in their order; those that come too late are dumped.
 fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabasePlan]) {
     let replicated = |migration: &Migration| migration.transfer != Transfer::Dump && migration.obstacles.is_empty();
-    let mut wanted = 0;
+    let mut wanted = Share::default();
     let mut dropped_slots = 0;
     let mut dropped_subscriptions = 0;
     for plan in &*databases {
         let Work::Migrate(migration) = &plan.work else { continue };
         if replicated(migration) {
-            wanted += method::shares(migration.transfer);
+            wanted += method::share(facts, migration);
         }
         if migration.drop_first {
             let slot = facts.source.slots.iter().any(|slot| slot.name == plan.names.slot.as_str());
@@ -345,7 +345,7 @@ fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabaseP
         if !replicated(migration) {
             continue;
         }
-        migration.obstacles = capacity.take(method::shares(migration.transfer));
+        migration.obstacles = capacity.take(method::share(facts, migration));
         if !migration.obstacles.is_empty() && settings.force_method.is_none() {
             migration.transfer = Transfer::Dump;
             migration.content.published.clear();
