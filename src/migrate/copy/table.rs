@@ -27,15 +27,15 @@ pub(in crate::migrate) enum Load {
 /// where a table is small, and databases have many of those.
 const FREEZE_FROM: u64 = 1024 * 1024;
 
-/// A worker's two sessions.
-pub(super) struct Sessions {
+/// Two sessions that copy tables as a snapshot shows them.
+pub(in crate::migrate) struct Sessions {
     source: Client,
     target: Client,
     snapshot: String,
 }
 
 impl Sessions {
-    pub(super) async fn open(context: &Context, database: &str, snapshot: &str) -> Result<Self, Error> {
+    pub(in crate::migrate) async fn open(context: &Context, database: &str, snapshot: &str) -> Result<Self, Error> {
         let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
         let begin = sql!(
             "begin isolation level repeatable read read only; set transaction snapshot {}",
@@ -55,18 +55,23 @@ impl Sessions {
         self.database() == database && self.snapshot == snapshot
     }
 
-    pub(super) async fn copy(&self, context: &Context, table: &TablePlan, how: Load) -> Result<Copied, Error> {
+    pub(in crate::migrate) async fn copy(
+        &self,
+        context: &Context,
+        table: &TablePlan,
+        how: Load,
+    ) -> Result<Copied, Error> {
         load(context, &self.source, &self.target, table, how).await
     }
 }
 
-/// Makes both ends speak the databases' encoding when it is one: no conversion, and SQL_ASCII bytes pass as they are.
+/// Lets bytes of SQL_ASCII databases pass as they are. All others speak UTF8, like our statements and the names in them.
 async fn same_encoding(source: &Client, target: &Client) -> Result<(), PgError> {
     let ask = "select pg_catalog.current_setting('server_encoding')";
     let (one, other) =
         tokio::try_join!(source.one("read the encoding", ask, &[]), target.one("read the encoding", ask, &[]))?;
     let (one, other): (String, String) = (source.get(&one, 0)?, target.get(&other, 0)?);
-    if one == other && one != "UTF8" {
+    if one == "SQL_ASCII" && one == other {
         let set = sql!("set client_encoding = {}", Literal::new(one));
         tokio::try_join!(source.run("set the encoding", set.clone()), target.run("set the encoding", set))?;
     }
@@ -74,7 +79,7 @@ async fn same_encoding(source: &Client, target: &Client) -> Result<(), PgError> 
 }
 
 /// Copies a table in one transaction of the target, its line in the journal included.
-pub(in crate::migrate) async fn load(
+async fn load(
     context: &Context,
     source: &Client,
     target: &Client,
