@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Probe;
+use super::{Probe, User};
 use crate::sql::{Ident, QualifiedName};
 
 /// What one database holds. Objects of the system are left out; members of extensions say so.
@@ -120,6 +120,20 @@ pub struct Table {
     pub present: bool,
 }
 
+impl Table {
+    /// Whether row level security may hide rows of it from `user`, and keep it from loading any.
+    pub fn hides_rows_from(&self, user: &User) -> bool {
+        let exempt = user.superuser
+            || user.bypass_rls
+            || match self.row_security {
+                RowSecurity::Off => true,
+                RowSecurity::Enabled => self.owned,
+                RowSecurity::Forced => false,
+            };
+        !exempt
+    }
+}
+
 /// What kind of relation a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableKind {
@@ -160,9 +174,34 @@ pub enum ReplicaIdentity {
     Full,
     /// Not at all; published, its UPDATEs and DELETEs would fail on the source. `candidate` is an index that could serve.
     Missing {
-        /// A unique, immediate, non-partial index over NOT NULL columns.
+        /// A unique, immediate, non-partial index over NOT NULL columns, none of them generated.
+        candidate: Option<String>,
+        /// Whether the whole row could serve.
+        full_serves: bool,
+    },
+    /// By one that does not work.
+    Unusable {
+        /// Why not.
+        flaw: IdentityFlaw,
+        /// As above.
         candidate: Option<String>,
     },
+}
+
+/// What keeps a replica identity from serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityFlaw {
+    /// It holds a generated column, which is not published: UPDATE and DELETE fail on the source (18), or on the subscriber.
+    Generated,
+    /// It is the whole row, and a column's type has no equality operator: UPDATE and DELETE stop the subscriber.
+    Incomparable,
+}
+
+impl ReplicaIdentity {
+    /// Whether a published table's UPDATEs and DELETEs arrive.
+    pub fn serves(&self) -> bool {
+        matches!(self, Self::Key | Self::Full)
+    }
 }
 
 /// Row level security of a table.
@@ -234,6 +273,8 @@ pub struct Subscription {
 pub struct LargeObjects {
     /// How many.
     pub count: i64,
+    /// How many of them we may not read.
+    pub unreadable: i64,
 }
 
 /// What schema `_pg_migrate` of a target database says about an earlier run that did not end.

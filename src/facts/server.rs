@@ -139,7 +139,7 @@ pub struct User {
     pub replication: bool,
     /// `rolbypassrls`
     pub bypass_rls: bool,
-    /// Roles whose rights it has (`pg_has_role(…, 'MEMBER')`), itself included.
+    /// Roles that it may become, itself included: `pg_has_role(…, 'MEMBER')`, from 16 on `'SET'`.
     pub member_of: Vec<String>,
     /// May set `session_replication_role`: superuser, or by a grant on the parameter. Tried.
     pub session_replication_role: bool,

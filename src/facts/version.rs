@@ -32,6 +32,11 @@ impl ServerVersion {
         self.major() >= 14
     }
 
+    /// Everybody may read `pg_subscription.oid` (14).
+    pub fn shows_oid_of_subscriptions(self) -> bool {
+        self.major() >= 14
+    }
+
     /// Parameters can be granted (15).
     pub fn grants_parameters(self) -> bool {
         self.major() >= 15
@@ -85,6 +90,12 @@ impl ServerVersion {
 
     /// Replication origins are limited by `max_active_replication_origins`, no longer by `max_replication_slots` (18).
     pub fn limits_origins_apart(self) -> bool {
+        self.major() >= 18
+    }
+
+    /// UPDATE and DELETE fail on a published table whose replica identity holds a generated column, which is not published
+    /// unasked (18).
+    pub fn refuses_generated_identities(self) -> bool {
         self.major() >= 18
     }
 

@@ -165,14 +165,20 @@ with member as (
 select (select count(*) from pg_catalog.pg_largeobject_metadata),
        array(select distinct pg_catalog.pg_get_userbyid(owner)::text from of_user order by 1),
        (select count(*) from of_user),
-       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')";
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       (select count(*) from pg_catalog.pg_largeobject_metadata m
+        where pg_catalog.current_setting('lo_compat_privileges') = 'off'
+          and not pg_catalog.pg_has_role(m.lomowner, 'USAGE') and not exists (
+              select from pg_catalog.aclexplode(m.lomacl) a
+              where a.privilege_type = 'SELECT'
+                and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE'))))";
 
 async fn summary(client: &Client) -> Result<Summary, PgError> {
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
         &[(&relations::FIRST_USER_OID, Type::OID), (&JOURNAL_SCHEMA, Type::TEXT)];
     let row = client.one("list owners", SUMMARY, parameters).await?;
     Ok(Summary {
-        large_objects: LargeObjects { count: client.get(&row, 0)? },
+        large_objects: LargeObjects { count: client.get(&row, 0)?, unreadable: client.get(&row, 4)? },
         owners: client.get(&row, 1)?,
         user_objects: client.get(&row, 2)?,
         may_create: client.get(&row, 3)?,

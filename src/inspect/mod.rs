@@ -76,7 +76,7 @@ async fn pair(
     };
     let (on_source, mut on_target) = tokio::try_join!(on_source, on_target)?;
     if let (Ok(of_source), Some(Ok(of_target))) = (&on_source, &mut on_target) {
-        relations::look_for_rows(target, &name, of_source, of_target).await?;
+        relations::look_for_rows(target, &facts.target.user, &name, of_source, of_target).await?;
     }
     let locale_known = match (&on_target, facts.source.databases.iter().find(|entry| entry.name == name)) {
         (None, Some(entry)) if !facts.target.databases.iter().any(|there| sorts_alike(there, entry)) => {

@@ -6,7 +6,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::facts::{
-    Column, DatabaseFacts, MaterializedView, Persistence, ReplicaIdentity, RowSecurity, Sequence, Table, TableKind,
+    Column, DatabaseFacts, IdentityFlaw, MaterializedView, Persistence, ReplicaIdentity, RowSecurity, Sequence, Table,
+    TableKind, User,
 };
 use crate::pg::{Client, PgError, Server};
 use crate::sql;
@@ -19,6 +20,9 @@ pub(super) const FIRST_USER_OID: u32 = 16_384;
 /// A column's type is safe in binary when what its send function writes means the same on every server: built-in types, whose
 /// OIDs are fixed (below 10000), except those that send the OID of something else; domains over them; and enums, which
 /// send their label. Arrays of enums carry the enum's OID, composites that of every column: not safe.
+///
+/// Rows are compared as a whole by the default equality of each column's type, which json, xml and point do not have, nor
+/// what is made of them.
 const TABLES: &str = "
 with recursive root(oid, base) as (
     select oid, oid from pg_catalog.pg_type where typtype <> 'd'
@@ -29,6 +33,23 @@ with recursive root(oid, base) as (
     where t.typtype = 'e'
        or t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
           and t.typname !~ '^_?(reg[a-z]+|xml|aclitem|refcursor|unknown)$'
+), part(whole, type) as (
+    select oid, typbasetype from pg_catalog.pg_type where typtype = 'd'
+    union all select oid, typelem from pg_catalog.pg_type where typcategory = 'A' and typlen = -1 and typelem <> 0
+    union all select t.oid, a.atttypid
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind = 'c'
+    join pg_catalog.pg_type t on t.typrelid = c.oid
+    where a.attnum > 0 and not a.attisdropped
+), incomparable(oid) as (
+    select t.oid from pg_catalog.pg_type t
+    where t.typtype = 'b' and t.typcategory <> 'A' and not exists (
+        select from pg_catalog.pg_opclass o join pg_catalog.pg_am m on m.oid = o.opcmethod
+        where m.amname in ('btree', 'hash') and o.opcdefault and (o.opcintype = t.oid or exists (
+            select from pg_catalog.pg_cast k
+            where k.castsource = t.oid and k.casttarget = o.opcintype and k.castmethod = 'b' and k.castcontext = 'i')))
+    union
+    select p.whole from incomparable i join part p on p.type = i.oid
 ), configuration(oid, condition) as (
     select c.oid, c.condition
     from pg_catalog.pg_extension e, unnest(e.extconfig, e.extcondition) as c(oid, condition)
@@ -37,29 +58,38 @@ with recursive root(oid, base) as (
            pg_catalog.array_agg(a.attname::text order by a.attnum) as names,
            pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum) as types,
            pg_catalog.array_agg(a.attgenerated <> '' order by a.attnum) as generated,
-           pg_catalog.bool_and(s.oid is not null) as safe
+           pg_catalog.bool_and(s.oid is not null) as safe,
+           pg_catalog.bool_or(a.attgenerated <> '') as some_generated,
+           pg_catalog.bool_or(i.oid is not null and a.attgenerated = '') as some_incomparable
     from pg_catalog.pg_attribute a
     left join safe s on s.oid = a.atttypid
+    left join incomparable i on i.oid = a.atttypid
     where a.attnum > 0 and not a.attisdropped and a.attrelid >= $1
     group by a.attrelid
 )
 select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, e.extname::text, f.condition,
        coalesce(k.names, '{}'), coalesce(k.types, '{}'), coalesce(k.generated, '{}'), coalesce(k.safe, true),
-       case c.relreplident
-           when 'f' then 'full'
-           when 'n' then 'missing'
-           when 'd' then case when exists (
+       case
+           when c.relreplident = 'n' then 'missing'
+           when c.relreplident <> 'f' then coalesce((
+               select case when exists (
+                   select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attgenerated <> ''
+                     and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])) then 'generated' else 'key' end
+               from pg_catalog.pg_index i
+               where i.indrelid = c.oid and i.indimmediate and i.indisvalid and case c.relreplident
+                   when 'd' then i.indisprimary
+                   else i.indisreplident and i.indisunique and i.indpred is null end), 'missing')
+           when $3 and k.some_generated then 'generated'
+           when k.some_incomparable and not exists (
                select from pg_catalog.pg_index i
-               where i.indrelid = c.oid and i.indisprimary and i.indimmediate and i.indisvalid) then 'key' else 'missing' end
-           else case when exists (
-               select from pg_catalog.pg_index i
-               where i.indrelid = c.oid and i.indisreplident and i.indimmediate and i.indisvalid and i.indisunique
-                 and i.indpred is null) then 'key' else 'missing' end
+               where i.indrelid = c.oid and i.indisprimary and i.indimmediate and i.indisvalid) then 'incomparable'
+           else 'full'
        end,
        (select x.relname::text from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid
         where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null
           and i.indexprs is null and not exists (
-              select from pg_catalog.pg_attribute a where a.attrelid = c.oid and not a.attnotnull
+              select from pg_catalog.pg_attribute a
+              where a.attrelid = c.oid and (not a.attnotnull or a.attgenerated <> '')
                 and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]))
         order by 1 limit 1),
        c.relrowsecurity, c.relforcerowsecurity, pg_catalog.pg_get_userbyid(c.relowner)::text,
@@ -79,7 +109,8 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
            where a.oid <> c.oid order by p.distance, part.position) else '{}' end,
        case when c.relreplident = 'i' then
            (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end,
-       c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery()
+       c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery(),
+       not coalesce(k.some_incomparable or $3 and k.some_generated, false)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join columns k on k.attrelid = c.oid
@@ -93,8 +124,9 @@ order by 1, 2";
 
 /// Tables of every kind, members of extensions included.
 pub(super) async fn tables(client: &Client) -> Result<Vec<Table>, PgError> {
+    let refuses_generated = client.version().refuses_generated_identities();
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
-        &[(&FIRST_USER_OID, Type::OID), (&JOURNAL_SCHEMA, Type::TEXT)];
+        &[(&FIRST_USER_OID, Type::OID), (&JOURNAL_SCHEMA, Type::TEXT), (&refuses_generated, Type::BOOL)];
     let rows = client.query("list tables", TABLES, parameters).await?;
     rows.iter().map(|row| table(client, row)).collect()
 }
@@ -131,7 +163,11 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         replica_identity: match identity.as_str() {
             "key" => ReplicaIdentity::Key,
             "full" => ReplicaIdentity::Full,
-            _ => ReplicaIdentity::Missing { candidate: client.get(row, 11)? },
+            "generated" => ReplicaIdentity::Unusable { flaw: IdentityFlaw::Generated, candidate: client.get(row, 11)? },
+            "incomparable" => {
+                ReplicaIdentity::Unusable { flaw: IdentityFlaw::Incomparable, candidate: client.get(row, 11)? }
+            }
+            _ => ReplicaIdentity::Missing { candidate: client.get(row, 11)?, full_serves: client.get(row, 23)? },
         },
         row_security,
         owner: client.get(row, 14)?,
@@ -250,6 +286,7 @@ const TABLES_AT_ONCE: usize = 500;
 /// Sets [`Table::has_rows`] of the target's tables that the source has too.
 pub(super) async fn look_for_rows(
     target: &Server,
+    user: &User,
     database: &str,
     on_source: &DatabaseFacts,
     on_target: &mut DatabaseFacts,
@@ -258,7 +295,8 @@ pub(super) async fn look_for_rows(
     let mut asked: Vec<&mut Table> = on_target
         .tables
         .iter_mut()
-        .filter(|table| table.kind == TableKind::Ordinary && table.readable && common.contains(&table.name))
+        .filter(|table| matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned))
+        .filter(|table| table.readable && !table.hides_rows_from(user) && common.contains(&table.name))
         .collect();
     if asked.is_empty() {
         return Ok(());
@@ -266,7 +304,11 @@ pub(super) async fn look_for_rows(
     let client = target.connect(database).await?;
     super::limit_locks(&client).await?;
     for some in asked.chunks_mut(TABLES_AT_ONCE) {
-        let questions = Sql::join(some.iter().map(|table| sql!("exists (select from only {})", table.name)), ", ");
+        let questions = some.iter().map(|table| {
+            let only = if table.kind == TableKind::Partitioned { "" } else { "only" };
+            sql!("exists (select from {} {})", only, table.name)
+        });
+        let questions = Sql::join(questions, ", ");
         let question = sql!("select array[{}]", questions);
         let row = client.one("look for rows", question, &[]).await?;
         let answers: Vec<bool> = client.get(&row, 0)?;

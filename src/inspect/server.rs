@@ -147,11 +147,13 @@ select r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole,
        r.rolreplication or exists (select from pg_catalog.pg_roles p
            where p.rolname = 'rds_replication' and pg_catalog.pg_has_role(p.oid, 'MEMBER')),
        r.rolbypassrls,
-       array(select m.rolname::text from pg_catalog.pg_roles m where pg_catalog.pg_has_role(m.oid, 'MEMBER') order by 1)
+       array(select m.rolname::text from pg_catalog.pg_roles m where pg_catalog.pg_has_role(m.oid, $1) order by 1)
 from pg_catalog.pg_roles r where r.rolname = current_user";
 
 async fn user(client: &Client) -> Result<User, PgError> {
-    let row = client.one("read our own rights", USER, &[]).await?;
+    // From 16 on a member may not always SET ROLE, which giving away ownership asks for.
+    let member = if client.version().grants_subscriptions() { "SET" } else { "MEMBER" };
+    let row = client.one("read our own rights", USER, &[(&member, Type::TEXT)]).await?;
     Ok(User {
         name: client.get(&row, 0)?,
         superuser: client.get(&row, 1)?,

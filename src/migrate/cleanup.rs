@@ -41,7 +41,6 @@ async fn drop_where_reached(
     let mut oid = None;
     if let Some(Ok(client)) = &target {
         oid = replication::subscription_oid(client, names).await.ok().flatten();
-        // Should this fail, so does the drop, which then is reported.
         drop(replication::disable_subscription(client, names).await);
     }
     let slots = match &source {

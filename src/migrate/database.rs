@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         }),
         notices: std::sync::Mutex::new(Vec::new()),
     };
-    let work = async {
+    let work = Box::pin(async {
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Nothing => Ok(()),
@@ -65,7 +65,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
                 run.replicate_until_told(content, None, *keep_owners).await
             }
         }
-    };
+    });
     let outcome = run.until_cancelled(work).await;
     run.report(outcome).await;
 }
@@ -155,9 +155,7 @@ impl Run<'_> {
         let failures = self.refresh(content).await?;
         journal::end(&context.target.connect(name).await?).await?;
         self.set_progress(Progress::Complete);
-        if content.publications {
-            finish::publications(context, name, Some(&archive), migration.keep_owners).await?;
-        }
+        self.hand_over(content, Some(&archive), migration.keep_owners).await?;
         complete_but(&failures)
     }
 
@@ -201,8 +199,7 @@ impl Run<'_> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
         analyze::analyze(context, name, &migration.content, self.plan.jobs).await?;
-        // Not earlier: they could keep our own sessions out.
-        self.notice_all(properties::carry(context, name, &migration.properties).await?);
+        self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())
     }
 
@@ -251,9 +248,7 @@ impl Run<'_> {
         }
         journal::end(&context.target.connect(name).await?).await?;
         self.set_progress(Progress::Complete);
-        if content.publications {
-            finish::publications(context, name, archive, keep_owners).await?;
-        }
+        self.hand_over(content, archive, keep_owners).await?;
         complete_but(&failures)
     }
 
@@ -263,6 +258,21 @@ impl Run<'_> {
         self.notice_all(refreshed.notices);
         self.notice_all(refreshed.failures.clone());
         Ok(refreshed.failures)
+    }
+
+    /// The data is complete: what replication or our own sessions would have minded until now.
+    async fn hand_over(&self, content: &Content, archive: Option<&Archive>, keep_owners: bool) -> Result<(), Error> {
+        let (context, name) = (self.context, self.database.name.as_str());
+        if content.publications {
+            match finish::publications(context, name, archive, keep_owners).await {
+                Err(error) if error.kind == Kind::Failed => {
+                    self.notice(format!("publications of the source were not all created: {}", error.chain()));
+                }
+                outcome => outcome?,
+            }
+        }
+        self.notice_all(properties::carry_access(context, name, &content.properties).await?);
+        Ok(())
     }
 
     /// Ends what this run may still be doing in the database after a failure: tables that other workers copy, statements

@@ -1,7 +1,7 @@
 //! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
 //! materialized views, the source's own publications.
 
-use super::copy::{Load, load};
+use super::copy::{Load, Sessions};
 use super::schema::Archive;
 use super::snapshot::Snapshot;
 use super::{Context, large_objects, sequences};
@@ -10,7 +10,7 @@ use crate::logger;
 use crate::pg::Client;
 use crate::plan::Content;
 use crate::sql;
-use crate::sql::{Literal, QualifiedName};
+use crate::sql::QualifiedName;
 
 /// What bringing up to date came to.
 #[derive(Debug, Default)]
@@ -57,16 +57,11 @@ pub(super) async fn copy_again(context: &Context, database: &str, content: &Cont
         return Ok(());
     }
     let snapshot = Snapshot::take(context, database).await?;
-    let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
-    let begin = sql!(
-        "begin isolation level repeatable read read only; set transaction snapshot {}",
-        Literal::new(snapshot.name())
-    );
-    source.run("use the snapshot", begin).await?;
+    let sessions = Sessions::open(context, database, snapshot.name()).await?;
     for table in &content.recopied {
         context.check()?;
         tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
-        load(context, &source, &target, table, Load::Replace).await?;
+        sessions.copy(context, table, Load::Replace).await?;
     }
     snapshot.release().await;
     Ok(())

@@ -1,10 +1,12 @@
 //! Large objects: no core version replicates them, and pg_dump's schema archive has none.
 
+use std::collections::BTreeSet;
+
 use super::{Context, cancelled};
 use crate::error::Error;
 use crate::pg::Client;
 use crate::sql;
-use crate::sql::{Ident, Literal};
+use crate::sql::{Ident, Sql};
 
 /// Bytes read at once: what one value of a query may hold comfortably.
 const PIECE: i64 = 8 * 1024 * 1024;
@@ -60,16 +62,23 @@ async fn copy(source: &Client, target: &Client, oid: u32, owner: Option<&Ident>)
     Ok(())
 }
 
+/// Large objects removed in one transaction, which holds a lock on each.
+const REMOVED_AT_ONCE: usize = 500;
+
 /// Large objects of the target are replaced one by one; those that are gone from the source go, too.
 pub(super) async fn remove_missing(context: &Context, source: &Client) -> Result<(), Error> {
     let target = context.target.connect(source.database()).await?;
-    let kept = "select coalesce(pg_catalog.array_agg(oid::text), '{}') from pg_catalog.pg_largeobject_metadata";
-    let row = source.one("list large objects", kept, &[]).await?;
-    let kept: Vec<String> = source.get(&row, 0)?;
-    let list = format!("{{{}}}", kept.join(","));
-    let remove = sql!(
-        "select pg_catalog.lo_unlink(oid) from pg_catalog.pg_largeobject_metadata where oid <> all ({}::oid[])",
-        Literal::new(list)
-    );
-    Ok(target.run("remove large objects that the source has no more", remove).await?)
+    let kept = oids(source).await?;
+    let gone: Vec<u32> = oids(&target).await?.difference(&kept).copied().collect();
+    for some in gone.chunks(REMOVED_AT_ONCE) {
+        context.check()?;
+        let remove = sql!("select pg_catalog.lo_unlink(oid) from unnest(array[{}]::oid[]) oid", Sql::join(some, ", "));
+        target.run("remove large objects that the source has no more", remove).await?;
+    }
+    Ok(())
+}
+
+async fn oids(client: &Client) -> Result<BTreeSet<u32>, Error> {
+    let rows = client.query("list large objects", LIST, &[]).await?;
+    Ok(rows.iter().map(|row| client.get(row, 0)).collect::<Result<_, _>>()?)
 }

@@ -6,13 +6,27 @@ use crate::facts::DatabaseProperties;
 use crate::sql;
 use crate::sql::{Ident, Literal, Sql};
 
-/// Carries `properties`. What the target refuses is told, and the rest goes on: the data is complete without it.
+/// Carries settings and comment: what keeps nobody out.
 pub(super) async fn carry(
     context: &Context,
     database: &str,
     properties: &DatabaseProperties,
 ) -> Result<Vec<String>, Error> {
-    let statements = statements(database, properties);
+    run(context, database, statements(database, properties)).await
+}
+
+/// Carries privileges and connection limit: the last thing that is done to a database, because they could keep our own
+/// sessions out.
+pub(super) async fn carry_access(
+    context: &Context,
+    database: &str,
+    properties: &DatabaseProperties,
+) -> Result<Vec<String>, Error> {
+    run(context, database, access_statements(database, properties)).await
+}
+
+/// What the target refuses is told, and the rest goes on: the data is complete without it.
+async fn run(context: &Context, database: &str, statements: Vec<Sql>) -> Result<Vec<String>, Error> {
     if statements.is_empty() {
         return Ok(Vec::new());
     }
@@ -36,6 +50,15 @@ fn statements(database: &str, properties: &DatabaseProperties) -> Vec<Sql> {
             None => sql!("alter database {} set {}", database, assignment),
         });
     }
+    if let Some(comment) = &properties.comment {
+        statements.push(sql!("comment on database {} is {}", database, Literal::new(comment)));
+    }
+    statements
+}
+
+fn access_statements(database: &str, properties: &DatabaseProperties) -> Vec<Sql> {
+    let database = Ident::new(database);
+    let mut statements = Vec::new();
     if let Some(privileges) = &properties.privileges {
         statements.push(sql!("revoke all on database {} from public", database));
         for it in privileges {
@@ -49,9 +72,6 @@ fn statements(database: &str, properties: &DatabaseProperties) -> Vec<Sql> {
             };
             statements.push(sql!("grant {} on database {} to {}{}", privilege, database, grantee, option));
         }
-    }
-    if let Some(comment) = &properties.comment {
-        statements.push(sql!("comment on database {} is {}", database, Literal::new(comment)));
     }
     if let Some(limit) = properties.connection_limit {
         statements.push(sql!("alter database {} connection limit {}", database, limit));
@@ -82,19 +102,25 @@ mod tests {
             settings: vec![setting(None, "search_path", "app, \"Two\""), setting(Some("App"), "my.own", "x")],
             privileges: Some(vec![privilege(None, "CONNECT", false), privilege(Some("App"), "CREATE", true)]),
         };
-        let statements: Vec<_> = statements("My DB", &properties).iter().map(Sql::to_string).collect();
+        let texts = |statements: Vec<Sql>| statements.iter().map(Sql::to_string).collect::<Vec<_>>();
         assert_eq!(
-            statements,
+            texts(statements("My DB", &properties)),
             [
                 r#"alter database "My DB" set "search_path" to 'app', 'Two'"#,
                 r#"alter role "App" in database "My DB" set "my"."own" to 'x'"#,
+                r#"comment on database "My DB" is 'it''s ours'"#,
+            ]
+        );
+        assert_eq!(
+            texts(access_statements("My DB", &properties)),
+            [
                 r#"revoke all on database "My DB" from public"#,
                 r#"grant connect on database "My DB" to public"#,
                 r#"grant create on database "My DB" to "App" with grant option"#,
-                r#"comment on database "My DB" is 'it''s ours'"#,
                 r#"alter database "My DB" connection limit 7"#,
             ]
         );
-        assert_eq!(super::statements("d", &DatabaseProperties::default()), []);
+        let nothing = DatabaseProperties::default();
+        assert!(statements("d", &nothing).is_empty() && access_statements("d", &nothing).is_empty());
     }
 }

@@ -4,6 +4,7 @@ use tokio_postgres::error::SqlState;
 
 use super::{Context, snapshot};
 use crate::error::Error;
+use crate::facts::ServerVersion;
 use crate::pg::{Client, PgError};
 use crate::plan::Transfer;
 use crate::sql;
@@ -237,10 +238,30 @@ pub(super) async fn drop_slots(
 const DROP_ATTEMPTS: u32 = 50;
 const DROP_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// A query for the subscription of name `$1` in the session's database: `oid`, `enabled`. Below 14 the OID is in a column
+/// that only superusers may read; a view shows it to everybody.
+pub(super) fn own_subscription(version: ServerVersion) -> &'static str {
+    macro_rules! query {
+        ($oid:literal) => {
+            concat!(
+                "select ",
+                $oid,
+                " as oid, s.subenabled as enabled \
+                 from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+                 where s.subname = $1 and d.datname = pg_catalog.current_database()"
+            )
+        };
+    }
+    if version.scans_tid_ranges() {
+        query!("s.oid")
+    } else {
+        query!("(select t.subid from pg_catalog.pg_stat_subscription t where t.subname = s.subname limit 1)")
+    }
+}
+
 /// The subscription's OID, which is part of the names of its table slots.
 pub(super) async fn subscription_oid(client: &Client, names: &ReplicationNames) -> Result<Option<u32>, PgError> {
-    let query = "select s.oid from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
-                 where s.subname = $1 and d.datname = pg_catalog.current_database()";
+    let query = own_subscription(client.version());
     let name = names.subscription.as_str();
     let rows = client.query("look for the subscription", query, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
     rows.first().map(|row| client.get(row, 0)).transpose()

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::types::Type;
 
-use super::Context;
 use super::snapshot::must_hold_only;
+use super::{Context, replication};
 use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::logger;
 use crate::pg::Client;
+use crate::sql;
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, Lsn, QualifiedName};
 
@@ -207,22 +208,21 @@ impl<'a> Watch<'a> {
     }
 
     async fn read_target(&self) -> Result<Reading, Error> {
-        /// From 19 on sequences are listed as well.
-        const TABLES: &str = "
-select s.subenabled,
-       (select count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_class c on c.oid = r.srrelid
-        where r.srsubid = s.oid and c.relkind <> 'S'),
-       (select count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_class c on c.oid = r.srrelid
-        where r.srsubid = s.oid and c.relkind <> 'S' and r.srsubstate = 'r'),
-       s.oid
-from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid
-where s.subname = $1 and d.datname = pg_catalog.current_database()";
         /// 15 and later.
         const ERRORS: &str =
             "select apply_error_count + sync_error_count from pg_catalog.pg_stat_subscription_stats where subid = $1";
 
         let name = self.names.subscription.as_str();
-        let rows = self.target.query("look at the subscription", TABLES, &[(&name, Type::TEXT)]).await?;
+        // From 19 on sequences are listed as well.
+        let tables = sql!(
+            "select it.enabled, count(c.oid), count(c.oid) filter (where r.srsubstate = 'r'), it.oid \
+             from ({}) it \
+             left join pg_catalog.pg_subscription_rel r on r.srsubid = it.oid \
+             left join pg_catalog.pg_class c on c.oid = r.srrelid and c.relkind <> 'S' \
+             group by 1, 4",
+            replication::own_subscription(self.target.version())
+        );
+        let rows = self.target.query("look at the subscription", tables, &[(&name, Type::TEXT)]).await?;
         let Some(row) = rows.first() else { return Ok(Reading::default()) };
         let count = |column| -> Result<usize, Error> {
             let count: i64 = self.target.get(row, column)?;

@@ -8,6 +8,22 @@ pub(super) struct Capacity {
     resources: [Resource; 5],
 }
 
+/// What one or more databases take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    /// Of slots, senders and origins.
+    pub(super) streams: i64,
+    /// Of the target's workers.
+    pub(super) workers: i64,
+}
+
+impl std::ops::AddAssign for Share {
+    fn add_assign(&mut self, other: Self) {
+        self.streams += other.streams;
+        self.workers += other.workers;
+    }
+}
+
 /// One setting that every replicated database takes a share of.
 struct Resource {
     id: &'static str,
@@ -16,12 +32,13 @@ struct Resource {
     limit: i64,
     free: i64,
     wanted: i64,
+    part: fn(Share) -> i64,
 }
 
 impl Capacity {
-    /// What is free when `dropped_slots` and `dropped_subscriptions` of ours are gone, and `wanted` shares are asked for
-    /// in all.
-    pub(super) fn new(facts: &Facts, dropped_slots: i64, dropped_subscriptions: i64, wanted: i64) -> Self {
+    /// What is free when `dropped_slots` and `dropped_subscriptions` of ours are gone, and `wanted` is asked for in
+    /// all.
+    pub(super) fn new(facts: &Facts, dropped_slots: i64, dropped_subscriptions: i64, wanted: Share) -> Self {
         let (source, target) = (&facts.source, &facts.target);
         let subscriptions: Vec<_> = facts
             .databases
@@ -40,13 +57,16 @@ impl Capacity {
         } else {
             "max_replication_slots"
         };
-        let resource = |id, side, setting, limit: i64, used: i64| Resource {
+        let streams: fn(Share) -> i64 = |share| share.streams;
+        let at_work: fn(Share) -> i64 = |share| share.workers;
+        let resource = |id, side, setting, limit: i64, used: i64, part: fn(Share) -> i64| Resource {
             id,
             side,
             setting,
             limit,
             free: limit - used,
-            wanted,
+            wanted: part(wanted),
+            part,
         };
         Self {
             resources: [
@@ -56,23 +76,40 @@ impl Capacity {
                     "max_replication_slots",
                     slots,
                     count(source.slots.iter()) - dropped_slots,
+                    streams,
                 ),
-                resource("wal-senders", Side::Source, "max_wal_senders", senders, source.wal_senders),
-                resource("replication-workers", Side::Target, "max_logical_replication_workers", workers, enabled),
+                resource("wal-senders", Side::Source, "max_wal_senders", senders, source.wal_senders, streams),
+                resource(
+                    "replication-workers",
+                    Side::Target,
+                    "max_logical_replication_workers",
+                    workers,
+                    enabled,
+                    at_work,
+                ),
                 // One more: the launcher of the workers.
-                resource("worker-processes", Side::Target, "max_worker_processes", processes, enabled + 1),
-                resource("replication-origins", Side::Target, origins_setting, target.settings.max_origins, origins),
+                resource("worker-processes", Side::Target, "max_worker_processes", processes, enabled + 1, at_work),
+                resource(
+                    "replication-origins",
+                    Side::Target,
+                    origins_setting,
+                    target.settings.max_origins,
+                    origins,
+                    streams,
+                ),
             ],
         }
     }
 
-    /// Takes `shares` of everything for one database, or says what there is too little of.
-    pub(super) fn take(&mut self, shares: i64) -> Vec<Obstacle> {
-        let lacking: Vec<_> = self.resources.iter().filter(|it| it.free < shares).map(Resource::obstacle).collect();
+    /// Takes one database's share of everything, or says what there is too little of.
+    pub(super) fn take(&mut self, share: Share) -> Vec<Obstacle> {
+        let lacking: Vec<_> =
+            self.resources.iter().filter(|it| it.free < (it.part)(share)).map(Resource::obstacle).collect();
         if lacking.is_empty() {
             for resource in &mut self.resources {
-                resource.free -= shares;
-                resource.wanted -= shares;
+                let part = (resource.part)(share);
+                resource.free -= part;
+                resource.wanted -= part;
             }
         }
         lacking

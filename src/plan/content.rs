@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::{Content, TablePlan, select};
-use crate::facts::{DatabaseFacts, Persistence, ReplicaIdentity, Table, TableKind};
+use crate::facts::{DatabaseFacts, Persistence, Table, TableKind};
 use crate::settings::Selection;
 use crate::sql::names::PREFIX;
 use crate::sql::{Ident, QualifiedName};
@@ -59,6 +59,7 @@ pub(super) fn sort(
             .map(|table| (table.name.clone(), loadable(table)))
             .collect(),
         identity_indexes: source.tables.iter().filter_map(|table| table.identity_index).collect(),
+        ..Content::default()
     }
 }
 
@@ -73,7 +74,7 @@ pub(super) fn publishable<'a>(
         select::carries(selection, database, table)
             && table.extension.is_none()
             && table.persistence == Persistence::Permanent
-            && !matches!(table.replica_identity, ReplicaIdentity::Missing { .. })
+            && table.replica_identity.serves()
     })
 }
 

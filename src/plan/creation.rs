@@ -24,14 +24,22 @@ fn start_again(entry: &DatabaseEntry, journal: &Journal, may_create: bool) -> Cr
     }
 }
 
-/// What to say of the database as a whole: all that the source says, less what is about roles that the target does not
-/// have, and where the database is there, less what the target says differently.
+/// The setting by which the source's database is closed to writers at the cut-over; the target's is opened then.
+const READ_ONLY: &str = "default_transaction_read_only";
+
+/// Whether `setting` makes the source's database read-only for everybody. It is not carried.
+pub(crate) fn closes_to_writers(setting: &DatabaseSetting) -> bool {
+    setting.role.is_none() && setting.name == READ_ONLY
+}
+
+/// What to say of the database as a whole: all that the source says, less what closes it to writers and what is about roles
+/// that the target does not have, and where the database is there, less what the target says differently.
 pub(super) fn properties(facts: &Facts, planned: &[RolePlan], database: &str, existing: bool) -> DatabaseProperties {
     let Some(source) = facts.source.database(database) else { return DatabaseProperties::default() };
     let mut properties = source.properties.clone();
     let missing = roles::missing(facts, planned);
     let has_role = |role: &Option<String>| role.as_ref().is_none_or(|name| !missing.contains(name));
-    properties.settings.retain(|setting| has_role(&setting.role));
+    properties.settings.retain(|setting| has_role(&setting.role) && !closes_to_writers(setting));
     if let Some(privileges) = &mut properties.privileges {
         privileges.retain(|privilege| has_role(&privilege.grantee));
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Transfer, content};
+use super::capacity::Share;
+use super::{Migration, Transfer, content};
 use crate::facts::{AvailableExtension, DatabaseFacts, Facts, Probe, Side, provider};
 use crate::settings::Selection;
 use crate::sql;
@@ -69,14 +70,19 @@ pub(super) fn choose(
     (transfer, obstacles)
 }
 
-/// Shares of slots, senders and workers that a transfer takes: one for the subscription, and where that copies the tables
-/// itself, one more for the table it is at.
-pub(super) fn shares(transfer: Transfer) -> i64 {
-    match transfer {
-        Transfer::Dump => 0,
-        Transfer::SlotHandOver => 1,
-        Transfer::SubscriptionCopies { .. } => 2,
-    }
+/// What a replicated database takes of slots, senders and origins, and of workers. The subscription takes one of each.
+/// Where it copies the tables itself, so does every table that it is at; but it waits for a worker, and fails without a
+/// slot.
+pub(super) fn share(facts: &Facts, migration: &Migration) -> Share {
+    let tables = i64::try_from(migration.content.published.len()).unwrap_or(i64::MAX);
+    let copies = match migration.transfer {
+        Transfer::Dump => return Share::default(),
+        Transfer::SlotHandOver => 0,
+        Transfer::SubscriptionCopies { .. } => {
+            tables.min(facts.target.settings.max_sync_workers_per_subscription.max(1))
+        }
+    };
+    Share { streams: 1 + copies, workers: 1 + copies.min(1) }
 }
 
 fn wal_level(facts: &Facts) -> Option<Obstacle> {

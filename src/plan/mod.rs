@@ -2,7 +2,7 @@
 
 mod capacity;
 mod content;
-mod creation;
+pub(crate) mod creation;
 #[cfg(test)]
 pub(crate) mod example;
 pub(crate) mod method;
@@ -15,7 +15,7 @@ pub(crate) mod tests;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::capacity::Capacity;
+use self::capacity::{Capacity, Share};
 pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::facts::{
@@ -103,8 +103,6 @@ pub struct Migration {
     pub skipped_extensions: Vec<String>,
     /// Whether event triggers are restored.
     pub event_triggers: bool,
-    /// What is said of the database as a whole.
-    pub properties: DatabaseProperties,
     /// What it holds.
     pub content: Content,
 }
@@ -112,6 +110,8 @@ pub struct Migration {
 /// What a database holds, sorted by what has to be done with it.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
+    /// What is said of the database as a whole.
+    pub properties: DatabaseProperties,
     /// Rows to copy, largest first.
     pub tables: Vec<TablePlan>,
     /// Tables in the publication.
@@ -229,7 +229,10 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
             match previous {
                 Previous::Running(publication) => {
                     let published = Some(publication.tables.clone());
-                    let content = content::sort(&settings.selection, &pair.name, source, target, published);
+                    let content = Content {
+                        properties: creation::properties(facts, roles, &pair.name, true),
+                        ..content::sort(&settings.selection, &pair.name, source, target, published)
+                    };
                     let keep_owners = keeps_owners(facts, settings, roles, source);
                     Work::Continue { content: Box::new(content), keep_owners }
                 }
@@ -291,8 +294,10 @@ fn migration(
         keep_owners,
         skipped_extensions: skipped_extensions(facts, settings, source, existing),
         event_triggers: facts.target.user.administrator(),
-        properties: creation::properties(facts, roles, &pair.name, existing.is_some()),
-        content: content::sort(selection, &pair.name, source, existing, published),
+        content: Content {
+            properties: creation::properties(facts, roles, &pair.name, existing.is_some()),
+            ..content::sort(selection, &pair.name, source, existing, published)
+        },
         creation,
     }
 }
@@ -320,13 +325,13 @@ fn skipped_extensions(
 /// Gives slots, senders and workers to the databases in their order; those that come too late are dumped.
 fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabasePlan]) {
     let replicated = |migration: &Migration| migration.transfer != Transfer::Dump && migration.obstacles.is_empty();
-    let mut wanted = 0;
+    let mut wanted = Share::default();
     let mut dropped_slots = 0;
     let mut dropped_subscriptions = 0;
     for plan in &*databases {
         let Work::Migrate(migration) = &plan.work else { continue };
         if replicated(migration) {
-            wanted += method::shares(migration.transfer);
+            wanted += method::share(facts, migration);
         }
         if migration.drop_first {
             let slot = facts.source.slots.iter().any(|slot| slot.name == plan.names.slot.as_str());
@@ -340,7 +345,7 @@ fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabaseP
         if !replicated(migration) {
             continue;
         }
-        migration.obstacles = capacity.take(method::shares(migration.transfer));
+        migration.obstacles = capacity.take(method::share(facts, migration));
         if !migration.obstacles.is_empty() && settings.force_method.is_none() {
             migration.transfer = Transfer::Dump;
             migration.content.published.clear();

@@ -277,7 +277,7 @@ fn journal(origin: JournalOrigin) -> Journal {
 #[test]
 fn tables_that_replication_does_not_carry_are_copied_again_at_the_finish() {
     let mut example = Example::new();
-    let missing = ReplicaIdentity::Missing { candidate: None };
+    let missing = ReplicaIdentity::Missing { candidate: None, full_serves: true };
     example.source().tables.extend([
         Table { persistence: Persistence::Unlogged, ..fixture::table("cache") },
         Table { replica_identity: missing, bytes: 9_000_000, ..fixture::table("log") },
@@ -433,7 +433,7 @@ fn an_existing_database_keeps_what_was_said_of_it() {
         privileges: Some(Vec::new()),
     };
     let all = of_source.properties.clone();
-    assert_eq!(example.plan().migration("app").properties, all);
+    assert_eq!(example.plan().content("app").properties, all);
     example.target();
     let of_target = example.facts.target.databases.iter_mut().find(|entry| entry.name == "app").unwrap();
     of_target.properties = DatabaseProperties {
@@ -441,7 +441,7 @@ fn an_existing_database_keeps_what_was_said_of_it() {
         settings: vec![setting("work_mem", "1GB")],
         ..all.clone()
     };
-    let carried = example.plan().migration("app").properties.clone();
+    let carried = example.plan().content("app").properties.clone();
     assert_eq!(carried, DatabaseProperties { settings: vec![setting("search_path", "app")], ..Default::default() });
 }
 
@@ -453,4 +453,34 @@ fn an_empty_database_that_is_not_ours_on_the_target_is_left_alone() {
     assert!(matches!(example.plan().database("app").work, Work::Nothing));
     example.source().extensions.push(fixture::extension("pg_stat_statements", "1.10"));
     assert!(matches!(example.plan().database("app").work, Work::Migrate(_)));
+}
+
+#[test]
+fn a_source_closed_to_writers_does_not_close_the_target() {
+    let closed = |role: Option<&str>| DatabaseSetting {
+        role: role.map(str::to_owned),
+        name: "default_transaction_read_only".to_owned(),
+        value: "on".to_owned(),
+    };
+    let mut example = Example::new();
+    let of_source = example.facts.source.databases.iter_mut().find(|entry| entry.name == "app").unwrap();
+    of_source.properties.settings = vec![closed(None), closed(Some("app"))];
+    assert_eq!(example.plan().content("app").properties.settings, [closed(Some("app"))]);
+}
+
+#[test]
+fn a_subscription_that_copies_gets_a_slot_for_every_table_it_copies_at_once() {
+    let transfer = |slots: i64, tables: usize| {
+        let mut example = Example::new();
+        refuse(&mut example.facts.source.replication_connection);
+        for number in 1..tables {
+            example.source().tables.push(fixture::table(&format!("orders_{number}")));
+        }
+        example.facts.source.settings.max_replication_slots = slots;
+        example.plan().transfer("app")
+    };
+    assert_eq!(transfer(1, 1), Transfer::Dump);
+    assert_ne!(transfer(2, 1), Transfer::Dump);
+    assert_eq!(transfer(2, 9), Transfer::Dump);
+    assert_ne!(transfer(3, 9), Transfer::Dump, "max_sync_workers_per_subscription is 2");
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Found, list};
-use crate::facts::{RowSecurity, TableKind};
+use crate::facts::TableKind;
 use crate::sql;
 use crate::sql::{Ident, QualifiedName};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("unreadable-table", tables),
     Check::new("unreadable-sequence", sequences),
+    Check::new("unreadable-large-objects", large_objects),
     Check::new("row-security", row_security),
     Check::new("unlogged-on-standby", unlogged_on_standby),
 ];
@@ -63,21 +64,29 @@ fn unreadable<'a>(
     found
 }
 
+fn large_objects(case: &Case<'_>) -> Vec<Found> {
+    let user = Ident::new(&case.facts.source.user.name);
+    case.databases()
+        .filter(|database| database.source.large_objects.unreadable > 0)
+        .map(|database| {
+            let message = format!(
+                "{user} may not read {} large objects in database '{}' of the source",
+                database.source.large_objects.unreadable, database.name
+            );
+            let grant = sql!("GRANT SELECT ON LARGE OBJECT … TO {}", user);
+            Found::error(database.subject(), message)
+                .fix(format!("{} for each, or GRANT their owners' roles to {user}", database.on_source(grant)))
+        })
+        .collect()
+}
+
 fn row_security(case: &Case<'_>) -> Vec<Found> {
     let user = &case.facts.source.user;
-    if user.superuser || user.bypass_rls {
-        return Vec::new();
-    }
     let bypass = sql!("ALTER ROLE {} BYPASSRLS", Ident::new(&user.name));
     let mut found = Vec::new();
     for database in case.databases() {
         for table in database.carried() {
-            let hidden = match table.row_security {
-                RowSecurity::Off => false,
-                RowSecurity::Enabled => !table.owned,
-                RowSecurity::Forced => true,
-            };
-            if hidden {
+            if table.hides_rows_from(user) {
                 let message = format!(
                     "Row level security of table {} in database '{}' may hide rows of the source from us",
                     table.name, database.name
@@ -107,7 +116,7 @@ fn unlogged_on_standby(case: &Case<'_>) -> Vec<Found> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::RowSecurity;
+    use crate::facts::{LargeObjects, RowSecurity};
     use crate::plan::example::Example;
     use crate::settings::TableFilter;
     use crate::validate::tests::{Change, ids};
@@ -121,6 +130,10 @@ pub(super) mod tests {
     pub(in crate::validate) const CHANGES: &[Change] = &[
         ("unreadable-table", |it| it.source().tables[0].readable = false),
         ("unreadable-sequence", |it| it.source().sequences[0].readable = false),
+        ("unreadable-large-objects", |it| {
+            it.source().large_objects = LargeObjects { count: 3, unreadable: 1 };
+            it.settings.force_method = Some(crate::settings::Method::Dump);
+        }),
         ("unlogged-on-standby", |it| it.source().tables[0].present = false),
         ("row-security", |it| bind(it, RowSecurity::Forced)),
         ("row-security", |it| {

@@ -2,7 +2,7 @@
 
 use super::{Case, Check, Found, list, subject};
 use crate::facts::{DatabaseEntry, LocaleProvider, Side};
-use crate::plan::{Creation, select};
+use crate::plan::{Creation, creation, select};
 use crate::settings::TableFilter;
 use crate::sql;
 use crate::sql::{Ident, Literal};
@@ -14,6 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("locale-unknown", locale_unknown),
     Check::new("encoding-differs", encoding_differs),
     Check::new("locale-differs", locale_differs),
+    Check::new("read-only-setting", read_only_setting),
     Check::new("size-budget", size_budget),
     Check::new("database-unreachable", unreachable),
     Check::new("database-not-yours", not_yours),
@@ -164,6 +165,19 @@ fn locale(entry: &DatabaseEntry) -> String {
     format!("{name} ({provider}, character type {})", entry.ctype)
 }
 
+fn read_only_setting(case: &Case<'_>) -> Vec<Found> {
+    case.databases()
+        .filter(|database| {
+            let entry = case.facts.source.database(database.name);
+            entry.is_some_and(|entry| entry.properties.settings.iter().any(creation::closes_to_writers))
+        })
+        .map(|database| {
+            let message = "its setting default_transaction_read_only is not carried: the target takes writes";
+            Found::info(database.subject(), message)
+        })
+        .collect()
+}
+
 fn size_budget(case: &Case<'_>) -> Vec<Found> {
     let Some(limit) = case.settings.max_total_size else { return Vec::new() };
     let all_tables = matches!(case.settings.selection.tables, TableFilter::All);
@@ -230,7 +244,7 @@ fn not_yours(case: &Case<'_>) -> Vec<Found> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{DatabaseEntry, fixture};
+    use crate::facts::{DatabaseEntry, DatabaseSetting, fixture};
     use crate::plan::example::{Example, pattern};
     use crate::settings::TableFilter;
     use crate::validate::tests::Change;
@@ -254,6 +268,11 @@ pub(super) mod tests {
             it.facts.source.databases.last_mut().unwrap().encoding = "EUC_JP".to_owned();
         }),
         ("locale-differs", |it| target_entry(it).collate = "de_DE.UTF-8".to_owned()),
+        ("read-only-setting", |it| {
+            let name = "default_transaction_read_only".to_owned();
+            let closed = DatabaseSetting { role: None, name, value: "on".to_owned() };
+            it.facts.source.databases.last_mut().unwrap().properties.settings.push(closed);
+        }),
         ("size-budget", |it| it.settings.max_total_size = Some(63_999_999)),
         ("size-budget", |it| {
             it.settings.max_total_size = Some(8191);

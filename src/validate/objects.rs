@@ -48,11 +48,16 @@ fn publications(case: &Case<'_>) -> Vec<Found> {
     case.migrations()
         .filter(|(_, migration)| migration.content.publications)
         .map(|(database, _)| {
-            let others = database.source.publications.iter().filter(|it| !it.name.starts_with(PREFIX));
-            let names = list(others.map(|it| Ident::new(&it.name)));
+            let others = || database.source.publications.iter().filter(|it| !it.name.starts_with(PREFIX));
+            let names = list(others().map(|it| Ident::new(&it.name)));
             let message =
                 format!("its publications are created at the finish, without the slots of their subscribers: {names}");
-            Found::info(database.subject(), message)
+            if case.facts.target.user.superuser || !others().any(|it| it.all_tables) {
+                return Found::info(database.subject(), message);
+            }
+            let refused = list(others().filter(|it| it.all_tables).map(|it| Ident::new(&it.name)));
+            let message = format!("{message}; only superusers may create those FOR ALL TABLES: {refused}");
+            Found::warning(database.subject(), message).fix("create them on the target as a superuser")
         })
         .collect()
 }
@@ -76,6 +81,7 @@ pub(super) mod tests {
     use crate::facts::{EventTrigger, Publication, Subscription, TableKind, fixture};
     use crate::plan::example::Example;
     use crate::validate::tests::Change;
+    use crate::validate::{Severity, validate};
 
     pub(in crate::validate) const CHANGES: &[Change] = &[
         ("event-triggers", |it| {
@@ -94,4 +100,17 @@ pub(super) mod tests {
             it.source().tables.push(table);
         }),
     ];
+
+    #[test]
+    fn a_publication_that_the_target_user_may_not_create_is_a_warning() {
+        for (superuser, severity) in [(true, Severity::Info), (false, Severity::Warning)] {
+            let mut example = Example::new();
+            Example::demote(&mut example.facts.target);
+            example.facts.target.user.superuser = superuser;
+            let all = Publication { name: "cdc".to_owned(), all_tables: true, tables: Vec::new() };
+            example.source().publications.push(all);
+            let findings = validate(&example.facts, &example.settings, &example.plan());
+            assert_eq!((findings[0].id, findings[0].severity), ("publications", severity));
+        }
+    }
 }

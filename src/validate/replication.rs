@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Database, Found, list};
-use crate::facts::{DatabaseFacts, Persistence, ReplicaIdentity, Side, Table};
+use crate::facts::{DatabaseFacts, IdentityFlaw, Persistence, ReplicaIdentity, Side, Table};
 use crate::settings::Method;
 use crate::sql;
-use crate::sql::Ident;
+use crate::sql::{Ident, QualifiedName};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::obstacle("wal-level"),
@@ -23,6 +23,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::obstacle("worker-processes"),
     Check::obstacle("replication-origins"),
     Check::new("replica-identity", replica_identity),
+    Check::new("generated-identity", generated_identity),
+    Check::new("incomparable-rows", incomparable_rows),
     Check::new("unlogged-table", unlogged),
     Check::new("large-objects", large_objects),
     Check::new("replica-trigger", replica_triggers),
@@ -71,17 +73,13 @@ fn replica_identity(case: &Case<'_>) -> Vec<Found> {
     recopied(case)
         .filter(|(_, table)| table.persistence == Persistence::Permanent)
         .filter_map(|(database, table)| {
-            let ReplicaIdentity::Missing { candidate } = &table.replica_identity else { return None };
+            let ReplicaIdentity::Missing { candidate, full_serves } = &table.replica_identity else { return None };
             let name = &table.name;
+            let key = sql!("ALTER TABLE {} ADD PRIMARY KEY", name);
             let fix = match candidate {
-                Some(index) => {
-                    sql!("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", name, Ident::new(index)).to_string()
-                }
-                None => format!(
-                    "{} (…), or {}",
-                    sql!("ALTER TABLE {} ADD PRIMARY KEY", name),
-                    sql!("ALTER TABLE {} REPLICA IDENTITY FULL", name)
-                ),
+                Some(index) => using_index(name, index),
+                None if *full_serves => format!("{key} (…), or {}", sql!("ALTER TABLE {} REPLICA IDENTITY FULL", name)),
+                None => format!("{key} (…)"),
             };
             let message = "it has no replica identity, and is not published, because that would make every UPDATE and \
                            DELETE on the source fail; it is copied with the snapshot, and once more as a whole at the \
@@ -89,6 +87,46 @@ fn replica_identity(case: &Case<'_>) -> Vec<Found> {
             Some(Found::warning(database.table(name), message).fix(database.on_source(fix)))
         })
         .collect()
+}
+
+fn generated_identity(case: &Case<'_>) -> Vec<Found> {
+    let message = "its replica identity holds a generated column, which is not published, so that UPDATE and DELETE would \
+                   fail; the table is copied with the snapshot, and once more as a whole at the finish";
+    unusable(case, IdentityFlaw::Generated, message)
+}
+
+fn incomparable_rows(case: &Case<'_>) -> Vec<Found> {
+    let message = "its replica identity is the whole row, and a column's type (such as json, xml or point) has no equality \
+                   operator, so that an UPDATE or DELETE would stop replication; the table is copied with the snapshot, \
+                   and once more as a whole at the finish";
+    unusable(case, IdentityFlaw::Incomparable, message)
+}
+
+fn unusable(case: &Case<'_>, flaw: IdentityFlaw, message: &str) -> Vec<Found> {
+    recopied(case)
+        .filter(|(_, table)| table.persistence == Persistence::Permanent)
+        .filter_map(|(database, table)| match &table.replica_identity {
+            ReplicaIdentity::Unusable { flaw: found, candidate } if *found == flaw => {
+                Some((database, table, candidate))
+            }
+            _ => None,
+        })
+        .map(|(database, table, candidate)| {
+            let fix = match candidate {
+                Some(index) => using_index(&table.name, index),
+                None => format!(
+                    "{} (…), over NOT NULL columns that are not generated; {} …",
+                    sql!("CREATE UNIQUE INDEX … ON {}", table.name),
+                    sql!("ALTER TABLE {} REPLICA IDENTITY USING INDEX", table.name)
+                ),
+            };
+            Found::warning(database.table(&table.name), message).fix(database.on_source(fix))
+        })
+        .collect()
+}
+
+fn using_index(table: &QualifiedName, index: &str) -> String {
+    sql!("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, Ident::new(index)).to_string()
 }
 
 fn unlogged(case: &Case<'_>) -> Vec<Found> {
@@ -179,7 +217,7 @@ fn slot_wal_limit(case: &Case<'_>) -> Vec<Found> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{Blocker, LargeObjects, Persistence, Probe, ReplicaIdentity, fixture};
+    use crate::facts::{Blocker, IdentityFlaw, LargeObjects, Persistence, Probe, ReplicaIdentity, fixture};
     use crate::plan::example::Example;
     use crate::settings::Method;
     use crate::validate::tests::{Change, ids};
@@ -187,6 +225,10 @@ pub(super) mod tests {
 
     fn refuse(probe: &mut Probe) {
         *probe = Probe::Refused("no".to_owned());
+    }
+
+    fn flawed(flaw: IdentityFlaw) -> ReplicaIdentity {
+        ReplicaIdentity::Unusable { flaw, candidate: None }
     }
 
     fn blocker(prepared: bool) -> Blocker {
@@ -214,10 +256,12 @@ pub(super) mod tests {
         ("worker-processes", |it| it.facts.target.settings.max_worker_processes = 1),
         ("replication-origins", |it| it.facts.target.settings.max_origins = 0),
         ("replica-identity", |it| {
-            it.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate: None };
+            it.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate: None, full_serves: true };
         }),
+        ("generated-identity", |it| it.source().tables[0].replica_identity = flawed(IdentityFlaw::Generated)),
+        ("incomparable-rows", |it| it.source().tables[0].replica_identity = flawed(IdentityFlaw::Incomparable)),
         ("unlogged-table", |it| it.source().tables[0].persistence = Persistence::Unlogged),
-        ("large-objects", |it| it.source().large_objects = LargeObjects { count: 3 }),
+        ("large-objects", |it| it.source().large_objects = LargeObjects { count: 3, unreadable: 0 }),
         ("replica-trigger", |it| it.source().tables[0].replica_triggers.push("audit".to_owned())),
         ("open-transaction", |it| it.facts.source.blockers.push(blocker(false))),
         ("slot-wal-limit", |it| {
@@ -255,7 +299,7 @@ pub(super) mod tests {
     fn an_index_that_could_serve_as_replica_identity_is_named() {
         let mut example = Example::new();
         let candidate = Some("orders_number_key".to_owned());
-        example.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate };
+        example.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate, full_serves: true };
         let findings = validate(&example.facts, &example.settings, &example.plan());
         assert_eq!(
             findings[0].fix.as_deref(),
@@ -266,12 +310,24 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_whole_row_is_not_recommended_where_it_does_not_serve() {
+        for (full_serves, recommended) in [(true, true), (false, false)] {
+            let mut example = Example::new();
+            let missing = ReplicaIdentity::Missing { candidate: None, full_serves };
+            example.source().tables[0].replica_identity = missing;
+            let findings = validate(&example.facts, &example.settings, &example.plan());
+            let fix = findings[0].fix.as_deref().unwrap();
+            assert_eq!(fix.contains("REPLICA IDENTITY FULL"), recommended, "{fix}");
+        }
+    }
+
+    #[test]
     fn what_only_replication_leaves_behind_is_no_matter_for_a_dump() {
         let mut example = Example::new();
         example.settings.force_method = Some(Method::Dump);
         let unlogged = crate::facts::Table { persistence: Persistence::Unlogged, ..fixture::table("cache") };
         example.source().tables.push(unlogged);
-        example.source().large_objects = LargeObjects { count: 3 };
+        example.source().large_objects = LargeObjects { count: 3, unreadable: 0 };
         example.facts.source.blockers.push(blocker(true));
         assert!(ids(&example).is_empty());
     }

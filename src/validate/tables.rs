@@ -8,6 +8,7 @@ use crate::sql::Ident;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("target-rows", rows),
+    Check::new("target-row-security", row_security),
     Check::new("target-columns", columns),
     Check::new("target-types", types),
     Check::new("target-triggers", triggers),
@@ -43,6 +44,22 @@ fn rows(case: &Case<'_>) -> Vec<Found> {
             let truncate = database.on_target(sql!("TRUNCATE {}", target.name));
             Found::error(database.table(&target.name), message)
                 .fix(format!("{truncate}; or --append to add to them, or --skip-table to leave them alone"))
+        })
+        .collect()
+}
+
+fn row_security(case: &Case<'_>) -> Vec<Found> {
+    let user = &case.facts.target.user;
+    kept(case)
+        .filter(|(_, _, _, target)| target.hides_rows_from(user))
+        .map(|(database, _, _, target)| {
+            let message = format!(
+                "Row level security of table {} in database '{}' of the target keeps us from loading it",
+                target.name, database.name
+            );
+            let bypass = sql!("ALTER ROLE {} BYPASSRLS", Ident::new(&user.name));
+            Found::error(database.table(&target.name), message)
+                .fix(format!("target: {bypass}, or --skip-table to leave the table alone"))
         })
         .collect()
 }
@@ -120,7 +137,7 @@ fn triggers(case: &Case<'_>) -> Vec<Found> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{Journal, JournalOrigin, Table, fixture};
+    use crate::facts::{Journal, JournalOrigin, RowSecurity, Table, fixture};
     use crate::plan::example::Example;
     use crate::validate::tests::{Change, ids};
 
@@ -133,6 +150,11 @@ pub(super) mod tests {
 
     pub(in crate::validate) const CHANGES: &[Change] = &[
         ("target-rows", |it| existing(it).has_rows = true),
+        ("target-row-security", |it| {
+            existing(it).row_security = RowSecurity::Forced;
+            Example::demote(&mut it.facts.target);
+            it.facts.target.user.bypass_rls = false;
+        }),
         ("target-columns", |it| {
             existing(it).columns.pop();
         }),

@@ -14,13 +14,12 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use self::queue::{Item, Queue};
-use self::table::Sessions;
 use super::Context;
 use crate::error::Error;
 use crate::events::Event;
 use crate::plan::TablePlan;
 
-pub(super) use table::{Load, load};
+pub(super) use table::{Load, Sessions};
 
 /// The workers and the tables that wait for them.
 pub(super) struct Pool {
