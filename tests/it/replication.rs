@@ -140,6 +140,8 @@ fn tables_whose_replica_identity_does_not_serve_are_copied_once_more() {
     let Some(pair) = Pair::start() else { return };
     pair.source.create_database("app");
     pair.source.sql("app", UNUSABLE);
+    pair.source.sql("postgres", "ALTER DATABASE app CONNECTION LIMIT 5");
+    let limit = || pair.target.value("postgres", "SELECT datconnlimit FROM pg_database WHERE datname = 'app'");
     let migrate = || pair.migrate().arg("--filtered-db=postgres");
     let outcome = migrate().run().expect_code(0);
     for (table, check) in [("papers", "incomparable-rows"), ("sums", "generated-identity")] {
@@ -152,7 +154,9 @@ fn tables_whose_replica_identity_does_not_serve_are_copied_once_more() {
         "app",
         "UPDATE papers SET all_of = '{}'; DELETE FROM places; UPDATE sums SET a = 7; UPDATE kept SET at = 'y'",
     );
+    assert_eq!(limit(), "-1", "it would count our own sessions");
     migrate().args(FINISH).run().expect_code(0);
+    assert_eq!(limit(), "5");
     pair.assert_equal("app");
     pair.assert_nothing_left();
 }
