@@ -41,7 +41,7 @@
 //!
 //! # Invariants
 //!
-//! 1. [`facts`], [`validate`], [`plan`], [`sql`] and [`conninfo`] have no async, socket, clock or environment access.
+//! 1. [`facts`], [`validate`], [`plan`], [`mod@sql`] and [`conninfo`] have no async, socket, clock or environment access.
 //! 2. Only [`pg`] connects, only [`tools`] starts processes, only [`report`] prints, only `main` turns a result into an exit.
 //! 3. [`migrate`] never decides what to do; the plan did. A step that meets a surprise reports it.
 //! 4. A password is a [`conninfo::Secret`] from parse to render: never in argv, log, error, event, report or a `{:?}`.

@@ -45,17 +45,16 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
     client.run("begin the journal", create).await
 }
 
-/// Records a table's rows, in the transaction that wrote them.
-pub(super) async fn record_copy(client: &Client, name: &QualifiedName, rows: u64, bytes: u64) -> Result<(), PgError> {
-    let insert = sql!(
+/// Records a table's rows; to be run in the transaction that wrote them.
+pub(super) fn copied(name: &QualifiedName, rows: u64, bytes: u64) -> Sql {
+    sql!(
         "insert into {} (schema_name, table_name, rows, bytes) values ({}, {}, {}, {})",
         table("copied"),
         Literal::new(name.schema.as_str()),
         Literal::new(name.name.as_str()),
         rows,
         bytes
-    );
-    client.run("record a copied table", insert).await
+    )
 }
 
 /// Records that the data is complete and replication keeps it so.

@@ -1,7 +1,7 @@
 //! Carries out a plan. Chooses nothing: a step that meets a surprise reports it.
 //!
 //! Roles first; then every database in a task of its own, all of them sharing one pool of copy workers
-//! ([`copy::Pool`]). A database that fails undoes its replication objects and leaves the others alone.
+//! (`copy::Pool`). A database that fails undoes its replication objects and leaves the others alone.
 
 mod analyze;
 mod cleanup;

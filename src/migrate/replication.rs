@@ -4,6 +4,7 @@ use tokio_postgres::error::SqlState;
 
 use super::{Context, snapshot};
 use crate::error::Error;
+use crate::facts::ServerVersion;
 use crate::pg::{Client, PgError};
 use crate::plan::Transfer;
 use crate::sql;
@@ -210,13 +211,14 @@ pub(super) async fn drop_slots(
         }
         for row in &rows {
             let name: String = client.get(row, 0)?;
-            let drop = sql!("select pg_catalog.pg_drop_replication_slot({})", Literal::new(name));
-            match client.run(&*doing, drop).await {
+            let statement = sql!("select pg_catalog.pg_drop_replication_slot({})", Literal::new(name));
+            match client.run(&*doing, statement).await {
                 Ok(()) => dropped = true,
                 // Whoever uses it takes a moment to end.
                 Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) && attempt + 1 < DROP_ATTEMPTS => {
                     if let Some(pid) = client.get::<Option<i32>>(row, 1)? {
-                        client.run(&*doing, sql!("select pg_catalog.pg_terminate_backend({})", pid)).await?;
+                        // It may end by itself, whether or not we are allowed to ask.
+                        drop(client.run(&*doing, sql!("select pg_catalog.pg_terminate_backend({})", pid)).await);
                     }
                 }
                 Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => {}
@@ -232,21 +234,30 @@ pub(super) async fn drop_slots(
 const DROP_ATTEMPTS: u32 = 50;
 const DROP_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// A query for the subscription of name `$1` in the session's database: `oid`, `enabled`. Below 14 the OID is in a column
+/// that only superusers may read; a view shows it to everybody.
+pub(super) fn own_subscription(version: ServerVersion) -> &'static str {
+    macro_rules! query {
+        ($oid:literal) => {
+            concat!(
+                "select ",
+                $oid,
+                " as oid, s.subenabled as enabled \
+                 from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+                 where s.subname = $1 and d.datname = pg_catalog.current_database()"
+            )
+        };
+    }
+    if version.scans_tid_ranges() {
+        query!("s.oid")
+    } else {
+        query!("(select t.subid from pg_catalog.pg_stat_subscription t where t.subname = s.subname limit 1)")
+    }
+}
+
 /// The subscription's OID, which is part of the names of its table slots.
 pub(super) async fn subscription_oid(client: &Client, names: &ReplicationNames) -> Result<Option<u32>, PgError> {
-    const SINCE_14: &str = "
-select s.oid from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid
-where s.subname = $1 and d.datname = pg_catalog.current_database()";
-    /// `oid` is only for superusers there. The view has it; of several databases' subscriptions, but names of ours hold
-    /// the database's.
-    const BEFORE_14: &str = "
-select distinct i.subid
-from pg_catalog.pg_subscription s
-join pg_catalog.pg_database d on d.oid = s.subdbid
-join pg_catalog.pg_stat_subscription i on i.subname = s.subname
-where s.subname = $1 and d.datname = pg_catalog.current_database()";
-
-    let query = if client.version().shows_oid_of_subscriptions() { SINCE_14 } else { BEFORE_14 };
+    let query = own_subscription(client.version());
     let name = names.subscription.as_str();
     let rows = client.query("look for the subscription", query, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
     rows.first().map(|row| client.get(row, 0)).transpose()

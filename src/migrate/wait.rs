@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use super::Context;
-use super::replication::subscription_oid;
 use super::snapshot::must_hold_only;
+use super::{Context, replication};
 use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::logger;
 use crate::pg::Client;
+use crate::sql;
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, Lsn, QualifiedName};
 
@@ -204,23 +204,21 @@ impl<'a> Watch<'a> {
     }
 
     async fn read_target(&self) -> Result<Reading, Error> {
-        /// From 19 on sequences are listed as well.
-        const TABLES: &str = "
-select s.subenabled,
-       (select count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_class c on c.oid = r.srrelid
-        where r.srsubid = $2 and c.relkind <> 'S'),
-       (select count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_class c on c.oid = r.srrelid
-        where r.srsubid = $2 and c.relkind <> 'S' and r.srsubstate = 'r')
-from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid
-where s.subname = $1 and d.datname = pg_catalog.current_database()";
         /// 15 and later.
         const ERRORS: &str =
             "select apply_error_count + sync_error_count from pg_catalog.pg_stat_subscription_stats where subid = $1";
 
         let name = self.names.subscription.as_str();
-        let Some(oid) = subscription_oid(&self.target, self.names).await? else { return Ok(Reading::default()) };
-        let parameters: &[(&(dyn ToSql + Sync), Type)] = &[(&name, Type::TEXT), (&oid, Type::OID)];
-        let rows = self.target.query("look at the subscription", TABLES, parameters).await?;
+        // From 19 on sequences are listed as well.
+        let tables = sql!(
+            "select it.enabled, count(c.oid), count(c.oid) filter (where r.srsubstate = 'r'), it.oid \
+             from ({}) it \
+             left join pg_catalog.pg_subscription_rel r on r.srsubid = it.oid \
+             left join pg_catalog.pg_class c on c.oid = r.srrelid and c.relkind <> 'S' \
+             group by 1, 4",
+            replication::own_subscription(self.target.version())
+        );
+        let rows = self.target.query("look at the subscription", tables, &[(&name, Type::TEXT)]).await?;
         let Some(row) = rows.first() else { return Ok(Reading::default()) };
         let count = |column| -> Result<usize, Error> {
             let count: i64 = self.target.get(row, column)?;
@@ -234,6 +232,7 @@ where s.subname = $1 and d.datname = pg_catalog.current_database()";
             ..Reading::default()
         };
         if self.target.version().has_locale_providers() {
+            let oid: u32 = self.target.get(row, 3)?;
             let rows = self.target.query("count errors", ERRORS, &[(&oid, Type::OID)]).await?;
             reading.errors = rows.first().map(|row| self.target.get(row, 0)).transpose()?.unwrap_or(0);
         }

@@ -3,7 +3,7 @@
 //! [`find_all`] says which `pg_dump` and `pg_restore` this machine has, [`choose`] which of them suits two servers.
 //! [`dump_schema`] writes an archive, [`contents`] reads what is in it, [`restore`] carries out a part of it. How
 //! `pg_restore` fared is a value: each error it met, with the object, the server's words and the command, and
-//! [`classify`] tells the harmless ones, listed one by one in the code, from all others.
+//! [`classify()`] tells the harmless ones, listed one by one in the code, from all others.
 //!
 //! Children get no password in their arguments, no `PG*` variable of ours, speak English, and run in a process group of
 //! their own, so that they and their workers can be stopped together.

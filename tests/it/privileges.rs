@@ -45,7 +45,9 @@ fn without_the_right_to_subscribe_a_database_is_dumped_and_the_right_is_named() 
     } else {
         "connect to the target as a superuser"
     };
-    for text in [r#"user "admin" may not create a subscription"#, cure, "method: 'dump', status: 'done'"] {
+    for text in
+        [r#"WARNING	target: user "admin" may not create a subscription"#, cure, "method: 'dump', status: 'done'"]
+    {
         assert!(outcome.stderr.contains(text), "{text:?} is not in:\n{outcome}");
     }
     pair.assert_equal("app");

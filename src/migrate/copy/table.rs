@@ -22,6 +22,11 @@ pub(in crate::migrate) enum Load {
     Replace,
 }
 
+/// Tables of at least this many bytes are emptied first, although they are empty: then FREEZE is possible, with which rows
+/// are born frozen, and no later VACUUM writes them once more. A new file and its catalog entries cost more than that saves
+/// where a table is small, and databases have many of those.
+const FREEZE_FROM: u64 = 1024 * 1024;
+
 /// Two sessions that copy tables as a snapshot shows them.
 pub(in crate::migrate) struct Sessions {
     source: Client,
@@ -82,16 +87,21 @@ async fn load(
     how: Load,
 ) -> Result<Copied, Error> {
     let doing = format!("copy table {}", table.name);
-    target.run(&*doing, "begin").await?;
     // An extension has filled its table itself: what it put there stays.
-    let guard = match if table.configuration && how == Load::Fresh { Load::Add } else { how } {
+    let how = if table.configuration && how == Load::Fresh { Load::Add } else { how };
+    let freeze = how == Load::Fresh && table.bytes >= FREEZE_FROM;
+    let guard = match how {
         Load::Fresh => {
-            // Makes FREEZE possible: the rows are born frozen and are not written once more by a later VACUUM.
-            target.run(&*doing, sql!("truncate only {}", table.name)).await?;
+            let begin = if freeze { sql!("begin; truncate only {}", table.name) } else { Sql::from("begin") };
+            target.run(&*doing, begin).await?;
             TriggerGuard::default()
         }
-        Load::Add => TriggerGuard::raise(context, target, table).await?,
+        Load::Add => {
+            target.run(&*doing, "begin").await?;
+            TriggerGuard::raise(context, target, table).await?
+        }
         Load::Replace => {
+            target.run(&*doing, "begin").await?;
             let guard = TriggerGuard::raise(context, target, table).await?;
             let users = if table.configuration { users_rows(target, table).await? } else { Sql::from("") };
             // DELETE, because TRUNCATE refuses a table that a foreign key references.
@@ -100,7 +110,6 @@ async fn load(
         }
     };
     let format = if table.binary { "binary" } else { "text" };
-    let freeze = if how == Load::Fresh && !table.configuration { ", freeze" } else { "" };
     let columns = columns(table);
     let read = match &table.condition {
         None => sql!("copy {} {} to stdout (format {})", table.name, columns, format),
@@ -112,7 +121,8 @@ async fn load(
             format
         ),
     };
-    let write = sql!("copy {} {} from stdin (format {}{})", table.name, columns, format, freeze);
+    let option = if freeze { ", freeze" } else { "" };
+    let write = sql!("copy {} {} from stdin (format {}{})", table.name, columns, format, option);
     let (from, into) = tokio::try_join!(source.copy_out(&*doing, read), target.copy_in(&*doing, write))?;
     let events = &context.events;
     let progress = |bytes| {
@@ -123,8 +133,8 @@ async fn load(
         Broken::Target(error) => target.error(&*doing, error),
     })?;
     guard.lower(target).await?;
-    journal::record_copy(target, &table.name, copied.rows, copied.bytes).await?;
-    target.run(&*doing, "commit").await?;
+    let record = journal::copied(&table.name, copied.rows, copied.bytes);
+    target.run(&*doing, sql!("{}; commit", record)).await?;
     Ok(copied)
 }
 

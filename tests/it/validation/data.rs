@@ -6,7 +6,7 @@ use crate::harness::pair::Pair;
 
 /// Types a cure of the form `source database "shop": SQL` or `source: SQL`.
 fn type_cure(cluster: &Cluster, database: &str, cure: &str) {
-    let (_, sql) = cure.split_once(": ").expect("a place and SQL");
+    let (_, sql) = cure.split_once(": ").expect("a cure names its side");
     cluster.sql(database, sql);
 }
 
