@@ -94,6 +94,7 @@ fn databases_keep_encoding_locale_owner_settings_and_privileges() {
     let latin = source.session("latin");
     latin.sql("SET default_transaction_read_only = off");
     latin.sql("CREATE TABLE public.t AS SELECT 'Größe'::text AS v; CREATE PUBLICATION theirs FOR TABLE public.t");
+    latin.sql(r#"CREATE TABLE public."Größe" AS SELECT 'groß'::text AS "Maß""#);
     // These bytes are no text in any encoding but this one, which asks no questions.
     source.sql("bytes", "CREATE TABLE t (v text)");
     let bytes = source.session("bytes");
@@ -103,6 +104,9 @@ fn databases_keep_encoding_locale_owner_settings_and_privileges() {
     let outcome = pair.migrate().args(["--force-method", "dump", "-xr", "unwanted"]).run().expect_code(0);
 
     pair.target.sql("postgres", "ALTER DATABASE postgres SET work_mem = '5MB'");
+    // What closes the source to writers at a cut-over must not close the target.
+    assert!(outcome.stderr.contains("default_transaction_read_only is not carried"), "{outcome}");
+    source.sql("postgres", "ALTER DATABASE latin RESET default_transaction_read_only");
     source.sql("postgres", "ALTER ROLE unwanted IN DATABASE latin RESET ALL");
     assert_eq!(databases(&pair.target), databases(source), "{outcome}");
     pair.assert_equal("latin");

@@ -88,6 +88,15 @@ fn with_pg_create_subscription_a_database_is_replicated() {
 }
 
 #[test]
+fn a_member_that_may_not_set_role_keeps_what_it_cannot_give_away() {
+    let Some(versions) = Versions::with_target_since(16) else { return };
+    let pair = pair_of(versions);
+    pair.target.sql("postgres", "CREATE ROLE app LOGIN; GRANT app TO admin WITH INHERIT TRUE, SET FALSE");
+    let outcome = migrate(&pair).args(["--force-method", "dump"]).run().expect_code(0);
+    assert!(outcome.stderr.contains("cannot make these roles owners of anything on the target: \"app\""), "{outcome}");
+}
+
+#[test]
 fn aiven_extras_on_both_sides_stands_in_for_the_right_to_subscribe() {
     // Before 13 only a superuser may create the extension.
     let Some(versions) = Versions::with_target_since(13).filter(|it| it.source.major >= 13) else { return };

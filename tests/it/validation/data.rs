@@ -20,7 +20,8 @@ fn what_the_source_user_cannot_read_is_named_and_the_cures_cure_it() {
          CREATE SCHEMA sales;
          CREATE TABLE sales.orders (id serial PRIMARY KEY); INSERT INTO sales.orders DEFAULT VALUES;
          CREATE TABLE sales.secrets (id int PRIMARY KEY); ALTER TABLE sales.secrets ENABLE ROW LEVEL SECURITY;
-         CREATE TABLE open (id int PRIMARY KEY); GRANT SELECT ON open TO reader",
+         CREATE TABLE open (id int PRIMARY KEY); GRANT SELECT ON open TO reader;
+         SELECT lo_create(4711), lo_create(4712); GRANT SELECT ON LARGE OBJECT 4712 TO reader",
     );
     let source = pair.source.uri_as("reader", "postgres");
     let run = |more: &[&str]| {
@@ -33,6 +34,7 @@ fn what_the_source_user_cannot_read_is_named_and_the_cures_cure_it() {
              sales.secrets",
             "\"reader\" may not read sequences of schema \"sales\" in database 'shop' of the source: \
              sales.orders_id_seq",
+            "\"reader\" may not read 1 large objects in database 'shop' of the source",
             "Row level security of table sales.secrets in database 'shop' may hide rows of the source from us",
         ],
     );
@@ -40,6 +42,8 @@ fn what_the_source_user_cannot_read_is_named_and_the_cures_cure_it() {
         let [cure] = cures(&outcome, id)[..] else { panic!("{id}: {outcome}") };
         type_cure(&pair.source, "shop", cure);
     }
+    assert!(cures(&outcome, "unreadable-large-objects")[0].contains("GRANT SELECT ON LARGE OBJECT"), "{outcome}");
+    pair.source.sql("shop", "GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC");
     let outcome = run(&[]).expect_code(0);
     let unpublished = "user \"reader\" may not create a publication: permission denied for database";
     assert!(outcome.stderr.contains(&format!("database \"shop\": {unpublished} shop")), "{outcome}");
@@ -70,6 +74,33 @@ fn rows_on_the_target_are_kept_unless_the_user_says_otherwise() {
     assert_eq!(pair.target.value("shop", "SELECT string_agg(note, ',') FROM orders"), "target");
     pair.migrate().args(["--append", "--force-method", "dump"]).run().expect_code(0);
     assert_eq!(pair.target.value("shop", "SELECT string_agg(note, ',' ORDER BY id) FROM orders"), "source,target");
+}
+
+#[test]
+fn rows_in_partitions_and_behind_row_security_of_the_target_are_no_surprise() {
+    let Some(pair) = Pair::start() else { return };
+    for cluster in [&pair.source, &pair.target] {
+        cluster.create_database("shop");
+        cluster.sql("shop", "CREATE TABLE secured (id int PRIMARY KEY)");
+    }
+    pair.source.sql("shop", "CREATE TABLE events (id int PRIMARY KEY)");
+    pair.target.sql(
+        "shop",
+        "CREATE TABLE events (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE all_events PARTITION OF events DEFAULT; INSERT INTO events VALUES (1);
+         ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+         CREATE ROLE mover LOGIN CREATEROLE; GRANT CREATE ON DATABASE shop TO mover;
+         GRANT ALL ON secured, events TO mover",
+    );
+    let target = pair.target.uri_as("mover", "postgres");
+    let run = pair.program().args(["-s", &pair.source.uri("postgres"), "-t", &target, "-f", "postgres"]).run();
+    expect_errors(
+        run,
+        &[
+            "Table public.events in database 'shop' of the target already has rows",
+            "Row level security of table public.secured in database 'shop' of the target keeps us from loading it",
+        ],
+    );
 }
 
 #[test]

@@ -124,6 +124,9 @@ fn read_only_by_default_stops_a_run_where_it_is_the_targets_own_word() {
 
     let outcome = pair.migrate().args(finish).run().expect_code(0);
     assert!(outcome.stderr.contains("dbaname: 'shop', method: 'replication', status: 'done'"), "{outcome}");
+    // The target is there to be written to.
+    pair.target.sql("shop", "INSERT INTO orders VALUES (2); DELETE FROM orders WHERE id = 2");
+    pair.source.sql("postgres", "ALTER DATABASE shop RESET default_transaction_read_only");
     pair.assert_equal("shop");
     pair.assert_nothing_left();
 }
