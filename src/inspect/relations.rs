@@ -79,7 +79,9 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
            where a.oid <> c.oid order by p.distance, part.position) else '{}' end,
        case when c.relreplident = 'i' then
            (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end,
-       c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery()
+       c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery(),
+       exists (select from pg_catalog.pg_constraint r
+               where r.contype = 'f' and r.confrelid = c.oid and r.conrelid <> c.oid)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join columns k on k.attrelid = c.oid
@@ -142,6 +144,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         has_rows: false,
         replica_triggers: client.get(row, 19)?,
         present: client.get(row, 22)?,
+        referenced: client.get(row, 23)?,
         identity_index: client.get(row, 21)?,
         ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 20)?),
     })

@@ -1,6 +1,6 @@
 //! Large objects: no core version replicates them, and pg_dump's schema archive has none.
 
-use super::{Context, cancelled};
+use super::{Context, cancelled, journal};
 use crate::error::Error;
 use crate::pg::Client;
 use crate::sql;
@@ -18,6 +18,7 @@ select m.oid, pg_catalog.pg_get_userbyid(m.lomowner)::text from pg_catalog.pg_la
 pub(super) async fn carry(context: &Context, source: &Client, keep_owners: bool) -> Result<usize, Error> {
     let target = context.target.connect(source.database()).await?;
     let objects = source.query("list large objects", LIST, &[]).await?;
+    journal::own_large_objects(&target).await?;
     target.run("copy large objects", "set synchronous_commit = off").await?;
     for row in &objects {
         if context.cancel.is_cancelled() {

@@ -3,6 +3,7 @@
 use tokio_postgres::types::Type;
 
 use super::super::{Context, journal};
+use super::existing;
 use super::relay::{Broken, Copied, relay};
 use crate::error::Error;
 use crate::events::Event;
@@ -79,7 +80,9 @@ pub(in crate::migrate) async fn load(
     let doing = format!("copy table {}", table.name);
     target.run(&*doing, "begin").await?;
     // An extension has filled its table itself: what it put there stays.
-    let guard = match if table.configuration && how == Load::Fresh { Load::Add } else { how } {
+    let how = if table.configuration && how == Load::Fresh { Load::Add } else { how };
+    let appended = how == Load::Add && existing::has_rows(target, &table.name).await?;
+    let guard = match how {
         Load::Fresh => {
             // Makes FREEZE possible: the rows are born frozen and are not written once more by a later VACUUM.
             target.run(&*doing, sql!("truncate only {}", table.name)).await?;
@@ -87,15 +90,14 @@ pub(in crate::migrate) async fn load(
         }
         Load::Add => TriggerGuard::raise(context, target, table).await?,
         Load::Replace => {
+            existing::must_be_ours(target, &table.name).await?;
             let guard = TriggerGuard::raise(context, target, table).await?;
-            let users = if table.configuration { users_rows(target, table).await? } else { Sql::from("") };
-            // DELETE, because TRUNCATE refuses a table that a foreign key references.
-            target.run(&*doing, sql!("delete from only {} {}", table.name, users)).await?;
+            existing::empty(context, target, std::slice::from_ref(&table.name)).await?;
             guard
         }
     };
     let format = if table.binary { "binary" } else { "text" };
-    let freeze = if how == Load::Fresh && !table.configuration { ", freeze" } else { "" };
+    let freeze = if how == Load::Fresh { ", freeze" } else { "" };
     let columns = columns(table);
     let read = match &table.condition {
         None => sql!("copy {} {} to stdout (format {})", table.name, columns, format),
@@ -118,23 +120,9 @@ pub(in crate::migrate) async fn load(
         Broken::Target(error) => target.error(&*doing, error),
     })?;
     guard.lower(target).await?;
-    journal::record_copy(target, &table.name, copied.rows, copied.bytes).await?;
+    journal::record_copy(target, &table.name, copied.rows, copied.bytes, appended).await?;
     target.run(&*doing, "commit").await?;
     Ok(copied)
-}
-
-/// The WHERE clause of a configuration table's rows that are the user's, as the target's own extension has it: the source's is
-/// never run here.
-async fn users_rows(target: &Client, table: &TablePlan) -> Result<Sql, PgError> {
-    const CONDITION: &str = "
-select c.condition from pg_catalog.pg_extension e, unnest(e.extconfig, e.extcondition) as c(oid, condition)
-where c.oid = $1::text::pg_catalog.regclass";
-    let name = crate::sql::render(&table.name);
-    let rows = target.query("read an extension's condition", CONDITION, &[(&name, Type::TEXT)]).await?;
-    match rows.first() {
-        Some(row) => Ok(Sql::from_catalog(target.get::<String>(row, 0)?)),
-        None => Ok(Sql::from("")),
-    }
 }
 
 /// A table without columns has no list: `()` is a syntax error, and no list means none.
