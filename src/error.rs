@@ -42,6 +42,8 @@ pub enum Kind {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// SIGHUP.
+    HungUp,
 }
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
             Kind::Timeout => 7,
             Kind::Interrupted => 130,
             Kind::Terminated => 143,
+            Kind::HungUp => 129,
         }
     }
 
@@ -72,6 +75,7 @@ impl Kind {
             Kind::Timeout => "timeout",
             Kind::Interrupted => "interrupted",
             Kind::Terminated => "terminated",
+            Kind::HungUp => "hung-up",
         }
     }
 
@@ -83,7 +87,7 @@ impl Kind {
             Kind::Usage => "PGMigrateUsageError",
             Kind::Failed | Kind::Difference => "PGMigrateError",
             Kind::Timeout => "PGMigrateTimeoutError",
-            Kind::Interrupted | Kind::Terminated => "PGMigrateInterruptedError",
+            Kind::Interrupted | Kind::Terminated | Kind::HungUp => "PGMigrateInterruptedError",
         }
     }
 }

@@ -1,13 +1,13 @@
-//! SIGINT and SIGTERM.
+//! SIGINT, SIGTERM and SIGHUP.
 //!
-//! The first signal asks: whoever works stops at the next safe point and cleans up. The second one, of either kind, means
-//! at once.
+//! The first signal asks: whoever works stops at the next safe point and cleans up. The second one, of whatever kind,
+//! means at once.
 
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Kind};
@@ -20,6 +20,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGHUP: the terminal is gone.
+    HangUp,
 }
 
 impl Signal {
@@ -28,6 +30,7 @@ impl Signal {
         match self {
             Signal::Interrupt => Kind::Interrupted,
             Signal::Terminate => Kind::Terminated,
+            Signal::HangUp => Kind::HungUp,
         }
     }
 }
@@ -37,6 +40,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Signal::Interrupt => "SIGINT",
             Signal::Terminate => "SIGTERM",
+            Signal::HangUp => "SIGHUP",
         })
     }
 }
@@ -62,12 +66,14 @@ impl Shutdown {
         };
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = if ignores_hang_up() { None } else { Some(signal(SignalKind::hangup())?) };
         let listener = shutdown.clone();
         tokio::spawn(async move {
             loop {
                 let signal = tokio::select! {
                     Some(()) = interrupt.recv() => Signal::Interrupt,
                     Some(()) = terminate.recv() => Signal::Terminate,
+                    Some(()) = next(&mut hang_up) => Signal::HangUp,
                     else => return,
                 };
                 listener.received(signal);
@@ -105,6 +111,28 @@ impl Shutdown {
         let signal = self.signal().unwrap_or(Signal::Interrupt);
         Error::new(signal.kind(), format!("stopped by {signal}"))
     }
+}
+
+async fn next(signal: &mut Option<unix::Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    }
+}
+
+/// Whether SIGHUP was ignored when we were started, as nohup does: a handler would undo that. Where the system does not tell,
+/// SIGHUP is left as it is.
+fn ignores_hang_up() -> bool {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| ignored(&status))
+        .is_none_or(|mask| mask & 1 == 1)
+}
+
+/// The set of ignored signals in a `/proc/PID/status`, SIGHUP (1) in the lowest bit.
+fn ignored(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ Environment:
 Exit codes:
   0 done, 1 a database or step failed, 2 usage, 3 validation found errors and nothing was changed,
   4 a server cannot be reached or refuses, 5 pg_dump or pg_restore missing or unfit, 7 a wait passed
-  its limit, 130 and 143 interrupted, after cleaning up
+  its limit, 129, 130 and 143 interrupted, after cleaning up
 
 Long options may be shortened as long as they stay unambiguous.";
 

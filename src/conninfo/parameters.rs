@@ -136,17 +136,18 @@ impl Word for LoadBalanceHosts {
     const WORDS: &'static [(&'static str, Self)] = &[("disable", Self::Disable), ("random", Self::Random)];
 }
 
-/// How a dead TCP connection is noticed; `None` leaves the choice to the operating system.
+/// How a dead TCP connection is noticed. The operating system's two hours are too long for a migration, so that what the
+/// user does not say has defaults of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalives {
     /// Whether keepalives are sent at all (`keepalives`, default yes).
     pub enabled: bool,
     /// Silence before the first (`keepalives_idle`).
-    pub idle: Option<Duration>,
+    pub idle: Duration,
     /// Time between them (`keepalives_interval`).
-    pub interval: Option<Duration>,
+    pub interval: Duration,
     /// How many may go unanswered (`keepalives_count`).
-    pub count: Option<u32>,
+    pub count: u32,
     /// How long sent data may go unacknowledged (`tcp_user_timeout`).
     pub user_timeout: Option<Duration>,
 }
@@ -184,9 +185,9 @@ impl Parameters {
             connect_timeout: seconds(Key::ConnectTimeout)?,
             keepalives: Keepalives {
                 enabled: keepalives_enabled(values)?,
-                idle: seconds(Key::KeepalivesIdle)?,
-                interval: seconds(Key::KeepalivesInterval)?,
-                count: positive(values, Key::KeepalivesCount)?,
+                idle: seconds(Key::KeepalivesIdle)?.unwrap_or(Duration::from_secs(30)),
+                interval: seconds(Key::KeepalivesInterval)?.unwrap_or(Duration::from_secs(10)),
+                count: positive(values, Key::KeepalivesCount)?.unwrap_or(6),
                 user_timeout: positive(values, Key::TcpUserTimeout)?.map(|ms| Duration::from_millis(ms.into())),
             },
         })

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::host::{Address, Host};
 use super::keyword::{KEYWORDS, Key, Reach};
 use super::values::{Origin, Values};
-use super::{ConnInfo, Secret, parse, passfile};
+use super::{ConnInfo, Keepalives, Secret, parse, passfile};
 
 /// What has to be encoded in a URI: all that separates its parts, and what a terminal would not show.
 const RESERVED: &AsciiSet = &CONTROLS
@@ -37,7 +37,7 @@ impl ConnInfo {
     /// than connecting without it. `options` always goes by its variable, where more can be added to them.
     pub fn child_conninfo(&self) -> String {
         let mut out = self.place();
-        for (key, value) in self.values.iter().filter(|(key, _)| *key != Key::Options) {
+        for (key, value) in self.kept_alive().iter().filter(|(key, _)| *key != Key::Options) {
             if matches!(key.keyword().reach, Reach::Anywhere | Reach::ThisMachine) && value.origin == Origin::Written {
                 push_pair(&mut out, key.name(), &value.text);
             }
@@ -106,21 +106,29 @@ impl ConnInfo {
         if let Some(password) = self.hosts.iter().find_map(|host| host.password.as_ref()) {
             push_pair(&mut out, Key::Password.name(), password.expose());
         }
-        let mut values = self.values.clone();
-        for (key, default) in
-            [(Key::KeepalivesIdle, "30"), (Key::KeepalivesInterval, "10"), (Key::KeepalivesCount, "6")]
-        {
-            if values.text(key).is_none() {
-                values.write(key, default);
-            }
-        }
-        for (key, value) in values.iter() {
+        for (key, value) in self.kept_alive().iter() {
             let system_roots = key == Key::Sslrootcert && value.text == "system";
             if system_roots || key.keyword().reach == Reach::Anywhere {
                 push_pair(&mut out, key.name(), &value.text);
             }
         }
         Secret::new(out)
+    }
+
+    /// The values with those of [`super::Keepalives`] that nobody has said.
+    fn kept_alive(&self) -> Values {
+        let mut values = self.values.clone();
+        let Keepalives { idle, interval, count, .. } = self.parameters.keepalives;
+        for (key, number) in [
+            (Key::KeepalivesIdle, idle.as_secs()),
+            (Key::KeepalivesInterval, interval.as_secs()),
+            (Key::KeepalivesCount, count.into()),
+        ] {
+            if values.text(key).is_none() {
+                values.write(key, number.to_string());
+            }
+        }
+        values
     }
 
     /// Where the connection leads to, as pairs.

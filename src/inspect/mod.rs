@@ -48,16 +48,10 @@ pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> R
     Ok(facts)
 }
 
-/// Databases that can be connected to on either server, templates left out.
-pub async fn databases(source: &Server, target: &Server) -> Result<Vec<String>, PgError> {
-    let (of_source, of_target) = tokio::try_join!(server::list_databases(source), server::list_databases(target))?;
-    let names: BTreeSet<String> = of_source
-        .into_iter()
-        .chain(of_target)
-        .filter(|entry| entry.connectable && !entry.template)
-        .map(|entry| entry.name)
-        .collect();
-    Ok(names.into_iter().collect())
+/// Databases of a server that can be connected to, templates left out.
+pub async fn databases(server: &Server) -> Result<BTreeSet<String>, PgError> {
+    let all = server::list_databases(server).await?;
+    Ok(all.into_iter().filter(|entry| entry.connectable && !entry.template).map(|entry| entry.name).collect())
 }
 
 async fn pair(

@@ -5,7 +5,7 @@
 use super::replication::WithSlot;
 use super::{Context, journal, replication};
 use crate::logger;
-use crate::pg::{PgError, Server};
+use crate::pg::{Client, PgError, Server};
 use crate::sql::Sql;
 use crate::sql::names::ReplicationNames;
 
@@ -26,22 +26,32 @@ pub(super) async fn drop_replication(
     database: &str,
     names: &ReplicationNames,
 ) -> Swept {
+    drop_where_reached(Some(source), Some(target), database, names).await
+}
+
+/// [`drop_replication`] on the sides that there still are.
+async fn drop_where_reached(
+    source: Option<&Server>,
+    target: Option<&Server>,
+    database: &str,
+    names: &ReplicationNames,
+) -> Swept {
     let mut swept = Swept::default();
-    let (source, target) = tokio::join!(source.connect(database), target.connect(database));
+    let (source, target) = tokio::join!(connect(source, database), connect(target, database));
     let mut oid = None;
-    if let Ok(client) = &target {
+    if let Some(Ok(client)) = &target {
         oid = replication::subscription_oid(client, names).await.ok().flatten();
         // Should this fail, so does the drop, which then is reported.
         drop(replication::disable_subscription(client, names).await);
     }
     let slots = match &source {
-        Ok(client) => Some(replication::drop_slots(client, names, oid).await),
-        Err(_) => None,
+        Some(Ok(client)) => Some(replication::drop_slots(client, names, oid).await),
+        Some(Err(_)) | None => None,
     };
     let refused = slots.as_ref().is_some_and(|slots| slots.as_ref().is_err_and(PgError::is_permission));
     let mut through_subscription = false;
     match &target {
-        Ok(client) => {
+        Some(Ok(client)) => {
             let mut dropped = Ok(false);
             if refused {
                 dropped = replication::drop_subscription(client, names, WithSlot::Drop).await;
@@ -56,8 +66,9 @@ pub(super) async fn drop_replication(
                 format!("DROP SUBSCRIPTION {} in target database {database:?}", names.subscription),
             );
         }
-        Err(error) if is_missing_database(error) => {}
-        Err(error) => swept.left.push(format!(
+        None => {}
+        Some(Err(error)) if is_missing_database(error) => {}
+        Some(Err(error)) => swept.left.push(format!(
             "subscription {} on the target: {}; if it exists: DROP SUBSCRIPTION {}",
             names.subscription,
             error.words(),
@@ -72,13 +83,14 @@ pub(super) async fn drop_replication(
         );
     }
     match &source {
-        Ok(client) => swept.record(
+        Some(Ok(client)) => swept.record(
             replication::drop_publication(client, names).await,
             format!("publication {} on the source", names.publication),
             format!("DROP PUBLICATION {} in source database {database:?}", names.publication),
         ),
-        Err(error) if is_missing_database(error) => {}
-        Err(error) => swept.left.push(format!(
+        None => {}
+        Some(Err(error)) if is_missing_database(error) => {}
+        Some(Err(error)) => swept.left.push(format!(
             "slot {} and publication {} on the source: {}; drop them: SELECT pg_drop_replication_slot('{}'); DROP PUBLICATION {}",
             names.slot,
             names.publication,
@@ -88,6 +100,13 @@ pub(super) async fn drop_replication(
         )),
     }
     swept
+}
+
+async fn connect(server: Option<&Server>, database: &str) -> Option<Result<Client, PgError>> {
+    match server {
+        Some(server) => Some(server.connect(database).await),
+        None => None,
+    }
 }
 
 fn is_missing_database(error: &PgError) -> bool {
@@ -116,16 +135,16 @@ pub(super) async fn undo(context: &Context, database: &str, names: &ReplicationN
     swept.left.into_iter().map(|what| format!("left behind: {what}")).collect()
 }
 
-/// The `cleanup` command: whatever runs of ours left for `database`, the journal included.
-pub async fn clean_up(source: &Server, target: &Server, database: &str) -> Swept {
+/// The `cleanup` command: whatever runs of ours left for `database`, the journal included, on the sides that there still are.
+pub async fn clean_up(source: Option<&Server>, target: Option<&Server>, database: &str) -> Swept {
     let mut swept = Swept::default();
     for mangle in [false, true] {
         let names = ReplicationNames::new(database, mangle);
-        let of_these = drop_replication(source, target, database, &names).await;
+        let of_these = drop_where_reached(source, target, database, &names).await;
         swept.dropped.extend(of_these.dropped);
         swept.left.extend(of_these.left);
     }
-    if let Ok(client) = target.connect(database).await {
+    if let Some(Ok(client)) = connect(target, database).await {
         let there = "select pg_catalog.to_regnamespace('_pg_migrate') is not null";
         let outcome = async {
             let row = client.one("look for a journal", there, &[]).await?;

@@ -95,6 +95,10 @@ impl Run<'_> {
             for what in swept.dropped {
                 tracing::info!(target: logger::MIGRATE, "{}: dropped {what}, which an earlier run left", logger::database(name));
             }
+            if let Some(what) = swept.left.first() {
+                return Err(Error::new(Kind::Failed, format!("an earlier run left {what}"))
+                    .hint("remove the cause, or drop it by hand, and run again"));
+            }
         }
         create::database(context, self.database, migration).await?;
         let _on_target = Lock::take(&context.target, name).await?;
@@ -132,7 +136,7 @@ impl Run<'_> {
         if content.large_objects && migration.transfer == Transfer::Dump {
             self.large_objects(Some(&snapshot), migration.keep_owners).await?;
         }
-        snapshot.release().await?;
+        snapshot.release().await;
 
         self.stage(Stage::Indexes);
         archive.restore_after_data(context, manner, None).await?;
@@ -149,13 +153,13 @@ impl Run<'_> {
         journal::complete(&context.target.connect(name).await?).await?;
         self.settle(migration).await?;
         self.stage(Stage::Finish);
-        self.notice_all(finish::refresh(context, name, content).await?);
+        let failures = self.refresh(content).await?;
         journal::end(&context.target.connect(name).await?).await?;
         self.set_progress(Progress::Complete);
         if content.publications {
             finish::publications(context, name, Some(&archive), migration.keep_owners).await?;
         }
-        Ok(())
+        complete_but(&failures)
     }
 
     /// Lets the subscription copy the rows: where we cannot open a replication connection ourselves, but the target can.
@@ -214,7 +218,7 @@ impl Run<'_> {
         if !context.wait.stop {
             // Not exact until the finish, but useful to whoever looks or has to stop unplanned.
             if archive.is_some() {
-                self.notice_all(finish::refresh(context, name, content).await?);
+                self.refresh(content).await?;
             }
             for table in &content.recopied {
                 self.notice(format!("table {} is not replicated: it is copied once more at the finish", table.name));
@@ -229,23 +233,30 @@ impl Run<'_> {
         if content.large_objects {
             self.large_objects(None, keep_owners).await?;
         }
-        self.notice_all(finish::refresh(context, name, content).await?);
+        let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.
         watch.until(watch.position().await?).await?;
         self.set_progress(Progress::Ending);
         let swept = cleanup::drop_replication(&context.source, &context.target, name, names).await;
-        for what in &swept.left {
-            self.notice(format!("left behind: {what}"));
+        for what in swept.left {
+            let failure = format!("left behind: {what}");
+            self.notice(failure.clone());
+            failures.push(failure);
         }
         journal::end(&context.target.connect(name).await?).await?;
         self.set_progress(Progress::Complete);
         if content.publications {
             finish::publications(context, name, archive, keep_owners).await?;
         }
-        match swept.left.first() {
-            None => Ok(()),
-            Some(what) => Err(Error::new(Kind::Failed, format!("complete, but left behind: {what}"))),
-        }
+        complete_but(&failures)
+    }
+
+    /// Brings sequences and materialized views up to date, and returns what failed, which is among the notices, too.
+    async fn refresh(&self, content: &Content) -> Result<Vec<String>, Error> {
+        let refreshed = finish::refresh(self.context, &self.database.name, content).await?;
+        self.notice_all(refreshed.notices);
+        self.notice_all(refreshed.failures.clone());
+        Ok(refreshed.failures)
     }
 
     /// Ends what this run may still be doing in the database after a failure: tables that other workers copy, statements
@@ -317,7 +328,7 @@ impl Run<'_> {
             Err(error) => {
                 let status = match error.kind {
                     Kind::Timeout if progress == Progress::Replicating => DatabaseStatus::TimedOut,
-                    Kind::Interrupted | Kind::Terminated => DatabaseStatus::Cancelled,
+                    Kind::Interrupted | Kind::Terminated | Kind::HungUp => DatabaseStatus::Cancelled,
                     _ => DatabaseStatus::Failed,
                 };
                 let mut message = error.chain();
@@ -335,5 +346,14 @@ impl Run<'_> {
         let notices = self.notices.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let result = DatabaseResult { name: name.clone(), method, status, message, notices };
         self.context.events.send(Event::Database(result));
+    }
+}
+
+/// The result of a database that has everything but `failures`.
+fn complete_but(failures: &[String]) -> Result<(), Error> {
+    match failures {
+        [] => Ok(()),
+        [only] => Err(Error::new(Kind::Failed, format!("complete, but {only}"))),
+        [first, rest @ ..] => Err(Error::new(Kind::Failed, format!("complete, but {first} (and {} more)", rest.len()))),
     }
 }

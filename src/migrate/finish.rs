@@ -12,26 +12,43 @@ use crate::plan::Content;
 use crate::sql;
 use crate::sql::{Literal, QualifiedName};
 
+/// What bringing up to date came to.
+#[derive(Debug, Default)]
+pub(super) struct Refreshed {
+    /// What is worth knowing.
+    pub(super) notices: Vec<String>,
+    /// Materialized views that could not be filled, with the reason. They hold nothing that the tables do not, so that
+    /// nothing else has to wait for them.
+    pub(super) failures: Vec<String>,
+}
+
 /// Values of sequences and contents of materialized views: what can be brought up to date at any time.
-pub(super) async fn refresh(context: &Context, database: &str, content: &Content) -> Result<Vec<String>, Error> {
-    let kept = sequences::carry(context, database, &content.sequences).await?;
-    materialized_views(context, database, &content.materialized_views).await?;
-    Ok(kept)
+pub(super) async fn refresh(context: &Context, database: &str, content: &Content) -> Result<Refreshed, Error> {
+    let notices = sequences::carry(context, database, &content.sequences).await?;
+    let failures = materialized_views(context, database, &content.materialized_views).await?;
+    Ok(Refreshed { notices, failures })
 }
 
 /// In their order: each reads only what is filled already.
-async fn materialized_views(context: &Context, database: &str, views: &[QualifiedName]) -> Result<(), Error> {
+async fn materialized_views(context: &Context, database: &str, views: &[QualifiedName]) -> Result<Vec<String>, Error> {
+    let mut failures = Vec::new();
     if views.is_empty() {
-        return Ok(());
+        return Ok(failures);
     }
     let client = context.target.connect(database).await?;
     client.run("refresh materialized views", "set synchronous_commit = off").await?;
     for view in views {
         context.check()?;
         let doing = format!("refresh materialized view {view}");
-        client.run(doing, sql!("refresh materialized view {}", view)).await?;
+        match client.run(doing, sql!("refresh materialized view {}", view)).await {
+            Err(error) if error.code().is_some() => failures.push(format!(
+                "materialized view {view} could not be refreshed: {}; once the cause is removed: REFRESH MATERIALIZED VIEW {view}",
+                error.words()
+            )),
+            outcome => outcome?,
+        }
     }
-    Ok(())
+    Ok(failures)
 }
 
 /// Copies once more, whole, the tables that replication did not carry.
@@ -51,7 +68,8 @@ pub(super) async fn copy_again(context: &Context, database: &str, content: &Cont
         tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
         load(context, &source, &target, table, Load::Replace).await?;
     }
-    snapshot.release().await
+    snapshot.release().await;
+    Ok(())
 }
 
 /// Copies the large objects that `source`'s transaction sees.

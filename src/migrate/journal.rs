@@ -81,15 +81,9 @@ pub(super) async fn own_large_objects(client: &Client) -> Result<(), Error> {
     Ok(client.run("record that large objects are copied", update).await?)
 }
 
-/// Records a table's rows, in the transaction that wrote them; `appended` when the table had others before.
-pub(super) async fn record_copy(
-    client: &Client,
-    name: &QualifiedName,
-    rows: u64,
-    bytes: u64,
-    appended: bool,
-) -> Result<(), PgError> {
-    let insert = sql!(
+/// Records a table's rows, to be run in the transaction that wrote them; `appended` when the table had others before.
+pub(super) fn copied(name: &QualifiedName, rows: u64, bytes: u64, appended: bool) -> Sql {
+    sql!(
         "insert into {} (schema_name, table_name, rows, bytes, appended) values ({}, {}, {}, {}, {})",
         table("copied"),
         Literal::new(name.schema.as_str()),
@@ -97,8 +91,7 @@ pub(super) async fn record_copy(
         rows,
         bytes,
         if appended { "true" } else { "false" }
-    );
-    client.run("record a copied table", insert).await
+    )
 }
 
 /// Whether this migration filled a table that was empty.

@@ -60,9 +60,12 @@ impl Snapshot {
         &self.name
     }
 
-    /// Ends the snapshot, and with it the VACUUM horizon that it held back on the source.
-    pub(super) async fn release(self) -> Result<(), Error> {
-        Ok(self.holder.run("end the snapshot", "commit").await?)
+    /// Ends the snapshot, and with it the VACUUM horizon that it held back on the source. Everything has been read: a
+    /// session that broke while it was idle has ended it already.
+    pub(super) async fn release(self) {
+        if let Err(error) = self.holder.run("end the snapshot", "commit").await {
+            tracing::debug!(target: logger::SOURCE, "{error}: {}", error.words());
+        }
     }
 }
 

@@ -227,16 +227,10 @@ fn keep_alive(server: &Server, stream: &TcpStream) -> io::Result<()> {
     let wanted = server.conninfo().keepalives();
     let socket = socket2::SockRef::from(stream);
     if wanted.enabled {
-        let mut parameters = socket2::TcpKeepalive::new();
-        if let Some(idle) = wanted.idle {
-            parameters = parameters.with_time(idle);
-        }
-        if let Some(interval) = wanted.interval {
-            parameters = parameters.with_interval(interval);
-        }
-        if let Some(count) = wanted.count {
-            parameters = parameters.with_retries(count);
-        }
+        let parameters = socket2::TcpKeepalive::new()
+            .with_time(wanted.idle)
+            .with_interval(wanted.interval)
+            .with_retries(wanted.count);
         socket.set_tcp_keepalive(&parameters)?;
     }
     #[cfg(target_os = "linux")]

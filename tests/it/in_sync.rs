@@ -1,7 +1,7 @@
 //! Nothing is dropped before the last row has arrived, and a wait that cannot end well says why.
 
 use crate::harness::cli::Run;
-use crate::harness::cluster::Cluster;
+use crate::harness::cluster::{Cluster, Options};
 use crate::harness::gate::{Closed, Gate, create_gated};
 use crate::harness::pair::Pair;
 
@@ -199,5 +199,24 @@ fn replication_goes_on_after_a_restart_of_either_server() {
     pair.target.wait_until("shaken", "EXISTS (SELECT FROM plain WHERE id = 13)");
     pair.migrate().args(FINISH).run().expect_code(0);
     pair.assert_equal("shaken");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_materialized_view_that_cannot_be_refreshed_is_named_and_keeps_nothing_else_from_its_end() {
+    let Some(pair) = Pair::with(&Options::default().setting("my.place", "source"), &Options::default()) else { return };
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        "CREATE TABLE t AS SELECT 7 AS id; ALTER TABLE t ADD PRIMARY KEY (id);
+         CREATE FUNCTION place() RETURNS text LANGUAGE sql AS $$ SELECT pg_catalog.current_setting('my.place') $$;
+         CREATE MATERIALIZED VIEW broken AS SELECT public.place();
+         CREATE MATERIALIZED VIEW sound AS SELECT id FROM t",
+    );
+    let outcome = pair.migrate().args(["--filtered-db", "postgres"]).args(FINISH).run().expect_code(1);
+    let line = "dbaname: 'app', method: 'replication', status: 'failed', message: 'complete, but materialized view public.broken could not \
+                be refreshed: unrecognized configuration parameter";
+    assert!(outcome.stderr.contains(line), "{outcome}");
+    assert_eq!(pair.target.value("app", "SELECT id::text FROM sound"), "7");
     pair.assert_nothing_left();
 }

@@ -257,3 +257,21 @@ fn after_a_kill_the_next_run_or_cleanup_removes_what_was_left() {
     pair.assert_equal("app");
     pair.assert_nothing_left();
 }
+
+#[test]
+fn cleanup_frees_the_source_when_the_target_is_gone() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql("app", "CREATE TABLE t (id int PRIMARY KEY)");
+    pair.migrate().args(["--filtered-db", "postgres"]).run().expect_code(0);
+    pair.target.crash();
+    cleanup(&pair)
+        .expect_code(1)
+        .expect_stderr("Cannot connect to the target")
+        .expect_stderr("dropped slot \"aiven_db_migrate_app_slot\" on the source")
+        .expect_stderr("dropped publication \"aiven_db_migrate_app_pub\" on the source")
+        .expect_last_line("PGMigrateError: 1 thing is left behind");
+    assert_eq!(pair.source.value("app", "SELECT count(*)::text FROM pg_replication_slots"), "0");
+    pair.source.crash();
+    cleanup(&pair).expect_code(4);
+}

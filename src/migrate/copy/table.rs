@@ -23,6 +23,11 @@ pub(in crate::migrate) enum Load {
     Replace,
 }
 
+/// Tables of at least this many bytes are emptied first, although they are empty: then FREEZE is possible, with which rows
+/// are born frozen, and no later VACUUM writes them once more. A new file and its catalog entries cost more than that saves
+/// where a table is small, and databases have many of those.
+const FREEZE_FROM: u64 = 1024 * 1024;
+
 /// A worker's two sessions.
 pub(super) struct Sessions {
     source: Client,
@@ -78,18 +83,23 @@ pub(in crate::migrate) async fn load(
     how: Load,
 ) -> Result<Copied, Error> {
     let doing = format!("copy table {}", table.name);
-    target.run(&*doing, "begin").await?;
     // An extension has filled its table itself: what it put there stays.
     let how = if table.configuration && how == Load::Fresh { Load::Add } else { how };
-    let appended = how == Load::Add && existing::has_rows(target, &table.name).await?;
+    let freeze = how == Load::Fresh && table.bytes >= FREEZE_FROM;
+    let mut appended = false;
     let guard = match how {
         Load::Fresh => {
-            // Makes FREEZE possible: the rows are born frozen and are not written once more by a later VACUUM.
-            target.run(&*doing, sql!("truncate only {}", table.name)).await?;
+            let begin = if freeze { sql!("begin; truncate only {}", table.name) } else { Sql::from("begin") };
+            target.run(&*doing, begin).await?;
             TriggerGuard::default()
         }
-        Load::Add => TriggerGuard::raise(context, target, table).await?,
+        Load::Add => {
+            target.run(&*doing, "begin").await?;
+            appended = existing::has_rows(target, &table.name).await?;
+            TriggerGuard::raise(context, target, table).await?
+        }
         Load::Replace => {
+            target.run(&*doing, "begin").await?;
             existing::must_be_ours(target, &table.name).await?;
             let guard = TriggerGuard::raise(context, target, table).await?;
             existing::empty(context, target, std::slice::from_ref(&table.name)).await?;
@@ -97,7 +107,6 @@ pub(in crate::migrate) async fn load(
         }
     };
     let format = if table.binary { "binary" } else { "text" };
-    let freeze = if how == Load::Fresh { ", freeze" } else { "" };
     let columns = columns(table);
     let read = match &table.condition {
         None => sql!("copy {} {} to stdout (format {})", table.name, columns, format),
@@ -109,7 +118,8 @@ pub(in crate::migrate) async fn load(
             format
         ),
     };
-    let write = sql!("copy {} {} from stdin (format {}{})", table.name, columns, format, freeze);
+    let option = if freeze { ", freeze" } else { "" };
+    let write = sql!("copy {} {} from stdin (format {}{})", table.name, columns, format, option);
     let (from, into) = tokio::try_join!(source.copy_out(&*doing, read), target.copy_in(&*doing, write))?;
     let events = &context.events;
     let progress = |bytes| {
@@ -120,8 +130,8 @@ pub(in crate::migrate) async fn load(
         Broken::Target(error) => target.error(&*doing, error),
     })?;
     guard.lower(target).await?;
-    journal::record_copy(target, &table.name, copied.rows, copied.bytes, appended).await?;
-    target.run(&*doing, "commit").await?;
+    let record = journal::copied(&table.name, copied.rows, copied.bytes, appended);
+    target.run(&*doing, sql!("{}; commit", record)).await?;
     Ok(copied)
 }
 
