@@ -148,7 +148,6 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             max_origins: 10,
             usable_connections: 97,
             max_slot_wal_keep_mb: Some(-1),
-            max_parallel_maintenance_workers: 2,
         },
         user: User {
             name: "migrator".to_owned(),

@@ -120,8 +120,6 @@ pub struct ServerSettings {
     pub usable_connections: i64,
     /// `max_slot_wal_keep_size` in MB, -1 for no limit; `None` below 13.
     pub max_slot_wal_keep_mb: Option<i64>,
-    /// `max_parallel_maintenance_workers`
-    pub max_parallel_maintenance_workers: i64,
 }
 
 /// The user of our connections.

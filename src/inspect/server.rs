@@ -115,7 +115,7 @@ select name, setting from pg_catalog.pg_settings
 where name in ('wal_level', 'effective_wal_level', 'max_replication_slots', 'max_wal_senders',
                'max_logical_replication_workers', 'max_worker_processes', 'max_sync_workers_per_subscription',
                'max_active_replication_origins', 'max_connections', 'superuser_reserved_connections',
-               'reserved_connections', 'max_slot_wal_keep_size', 'max_parallel_maintenance_workers')";
+               'reserved_connections', 'max_slot_wal_keep_size')";
 
 async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
     let mut found = BTreeMap::new();
@@ -137,7 +137,6 @@ async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
             - or_zero("superuser_reserved_connections")
             - or_zero("reserved_connections"),
         max_slot_wal_keep_mb: number("max_slot_wal_keep_size"),
-        max_parallel_maintenance_workers: or_zero("max_parallel_maintenance_workers"),
     })
 }
 

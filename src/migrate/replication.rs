@@ -5,14 +5,12 @@ use tokio_postgres::error::SqlState;
 use super::{Context, snapshot};
 use crate::error::Error;
 use crate::facts::ServerVersion;
+use crate::facts::provider;
 use crate::pg::{Client, PgError};
 use crate::plan::Transfer;
 use crate::sql;
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
-
-/// What an extension must be called to give a user without superuser publications and subscriptions.
-const AIVEN_EXTRAS: &str = "aiven_extras";
 
 /// How long a publication may wait for its tables. CREATE INDEX CONCURRENTLY or VACUUM may have one for hours.
 const PUBLICATION_LOCK_TIMEOUT: &str = "60s";
@@ -49,9 +47,10 @@ pub(super) async fn create_publication(
 }
 
 async fn extension_schema(client: &Client) -> Result<Ident, PgError> {
-    let query = "select extnamespace::pg_catalog.regnamespace::text from pg_catalog.pg_extension where extname = $1";
+    let query = "select n.nspname::text from pg_catalog.pg_extension e \
+                 join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = $1";
     let name = tokio_postgres::types::Type::TEXT;
-    let row = client.one("find aiven_extras", query, &[(&AIVEN_EXTRAS, name)]).await?;
+    let row = client.one("find aiven_extras", query, &[(&provider::AIVEN_EXTRAS, name)]).await?;
     Ok(Ident::new(client.get::<String>(&row, 0)?))
 }
 

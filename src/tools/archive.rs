@@ -21,9 +21,6 @@ pub struct DumpRequest<'a> {
     pub snapshot: Option<&'a str>,
     /// The archive; an existing file is overwritten.
     pub file: &'a Path,
-    /// Further options of pg_dump. Not those that name what to include: they make it leave out everything that is in no
-    /// schema (casts, event triggers, publications, default privileges).
-    pub extra: &'a [&'a str],
 }
 
 /// Writes an archive of all definitions of a database, without its rows.
@@ -36,7 +33,8 @@ pub async fn dump_schema(
     request: DumpRequest<'_>,
     cancel: &CancellationToken,
 ) -> Result<(), ToolError> {
-    // Names are quoted because what is a keyword differs between majors.
+    // Names are quoted because what is a keyword differs between majors. Nothing says what to include: such an option makes
+    // pg_dump leave out whatever is in no schema (casts, event triggers, publications, default privileges).
     let mut command = ToolCommand::new(&tools.pg_dump)
         .arg("--schema-only")
         .arg("--format=custom")
@@ -45,9 +43,6 @@ pub async fn dump_schema(
         .option("--file", request.file);
     if let Some(snapshot) = request.snapshot {
         command = command.option("--snapshot", snapshot);
-    }
-    for option in request.extra {
-        command = command.arg(*option);
     }
     let command = command.connect(source, &[]);
     let mut last_words = Tail::default();
@@ -93,8 +88,6 @@ pub struct RestoreRequest<'a> {
     pub jobs: usize,
     /// Objects belong to the user who restores instead of their owners on the source.
     pub no_owner: bool,
-    /// The role to change to before anything is created.
-    pub role: Option<&'a str>,
     /// Show what pg_restore says as information; otherwise it is in the debug log.
     pub verbose: bool,
     /// Settings, name and value, for every session: `("synchronous_commit", "off")`. Ask for `lc_messages` = `C` where
@@ -126,9 +119,6 @@ pub async fn restore(
     }
     if request.no_owner {
         command = command.arg("--no-owner");
-    }
-    if let Some(role) = request.role {
-        command = command.option("--role", role);
     }
     let command = command.connect(target, request.settings).arg(request.archive);
 
@@ -190,7 +180,6 @@ mod tests {
             list,
             jobs: 1,
             no_owner: false,
-            role: None,
             verbose: false,
             settings: &[],
         }
@@ -200,8 +189,7 @@ mod tests {
     async fn a_dump_names_the_snapshot_and_includes_everything() {
         let dir = tempfile::tempdir().unwrap();
         let record = dir.path().join("record");
-        let request =
-            DumpRequest { snapshot: Some("00000003-1"), file: Path::new("/tmp/archive"), extra: &["--no-comments"] };
+        let request = DumpRequest { snapshot: Some("00000003-1"), file: Path::new("/tmp/archive") };
         let source = server(&[("FAKE_RECORD", &record)]);
         dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap();
         insta::assert_snapshot!(fs::read_to_string(record).unwrap(), @r"
@@ -211,7 +199,6 @@ mod tests {
         --quote-all-identifiers
         --file=/tmp/archive
         --snapshot=00000003-1
-        --no-comments
         --no-password
         --dbname=host=db dbname=app
         LC_ALL=C
@@ -226,7 +213,7 @@ mod tests {
         let words = dir.path().join("words");
         fs::write(&words, "pg_dump: error: query failed: ERROR:  permission denied for table t\n").unwrap();
         let source = server(&[("FAKE_STDERR", &words), ("FAKE_STATUS", Path::new("1"))]);
-        let request = DumpRequest { snapshot: None, file: Path::new("/tmp/archive"), extra: &[] };
+        let request = DumpRequest { snapshot: None, file: Path::new("/tmp/archive") };
         let error = dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap_err();
         assert!(error.to_string().ends_with("permission denied for table t"), "{error}");
     }
@@ -238,7 +225,6 @@ mod tests {
         let request = RestoreRequest {
             jobs: 4,
             no_owner: true,
-            role: Some("app owner"),
             settings: &[("synchronous_commit", "off"), ("search_path", r#""$user", public"#)],
             ..request("7; 2615 1 SCHEMA - app app\n")
         };
@@ -251,7 +237,6 @@ mod tests {
         --no-tablespaces
         --jobs=4
         --no-owner
-        --role=app owner
         --no-password
         --dbname=host=db dbname=app
         /tmp/archive
