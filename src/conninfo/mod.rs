@@ -133,7 +133,7 @@ impl ConnInfo {
         self.values.filled(Key::Options)
     }
 
-    /// How long to try one host; `None` is without limit.
+    /// How long to try one host: 30 s unless the user says something else; `None` is without limit (0).
     pub fn connect_timeout(&self) -> Option<Duration> {
         self.parameters.connect_timeout
     }

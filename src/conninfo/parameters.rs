@@ -152,6 +152,9 @@ pub struct Keepalives {
     pub user_timeout: Option<Duration>,
 }
 
+/// How long a host may take to let us in, when the user does not say; libpq would wait for minutes, or for ever.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What the values of such parameters come to.
 #[derive(Clone)]
 pub(super) struct Parameters {
@@ -182,7 +185,10 @@ impl Parameters {
             channel_binding: word(values, Key::ChannelBinding)?.unwrap_or_default(),
             target_session_attrs: word(values, Key::TargetSessionAttrs)?.unwrap_or_default(),
             load_balance_hosts: word(values, Key::LoadBalanceHosts)?.unwrap_or_default(),
-            connect_timeout: seconds(Key::ConnectTimeout)?,
+            connect_timeout: match values.text(Key::ConnectTimeout) {
+                Some(_) => seconds(Key::ConnectTimeout)?,
+                None => Some(CONNECT_TIMEOUT),
+            },
             keepalives: Keepalives {
                 enabled: keepalives_enabled(values)?,
                 idle: seconds(Key::KeepalivesIdle)?.unwrap_or(Duration::from_secs(30)),

@@ -60,7 +60,7 @@ mod defaults {
         assert_eq!(passwords(&conninfo), [None]);
         assert_eq!(conninfo.sslmode(), SslMode::Prefer);
         assert_eq!(conninfo.ssl_min_protocol_version(), Some(TlsVersion::Tls12));
-        assert_eq!(conninfo.connect_timeout(), None);
+        assert_eq!(conninfo.connect_timeout(), Some(Duration::from_secs(30)));
         assert_eq!(conninfo.application_name(), None);
         assert_eq!(conninfo.ssl_root_cert(), Some(RootCert::File("/home/os/.postgresql/root.crt".into())));
         assert_eq!(conninfo.ssl_key(), Some("/home/os/.postgresql/postgresql.key".into()));

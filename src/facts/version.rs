@@ -12,13 +12,23 @@ impl ServerVersion {
         self.0 / 10_000
     }
 
-    /// `max_slot_wal_keep_size`, `wal_status` and `safe_wal_size` exist; extensions can be trusted (13).
+    /// Extensions can be trusted (13).
+    pub fn trusts_extensions(self) -> bool {
+        self.major() >= 13
+    }
+
+    /// `max_slot_wal_keep_size` exists, and slots have a `wal_status` (13).
     pub fn limits_wal_of_slots(self) -> bool {
         self.major() >= 13
     }
 
-    /// Tid range scans, `idle_session_timeout`, `streaming` and `binary` for subscriptions, `pg_stat_progress_copy` (14).
-    pub fn scans_tid_ranges(self) -> bool {
+    /// `idle_session_timeout` exists (14).
+    pub fn has_idle_session_timeout(self) -> bool {
+        self.major() >= 14
+    }
+
+    /// Subscriptions can have `streaming`, and publishers send what it wants (14).
+    pub fn streams_large_transactions(self) -> bool {
         self.major() >= 14
     }
 
@@ -32,13 +42,28 @@ impl ServerVersion {
         self.major() >= 15
     }
 
-    /// Databases have a locale provider; `disable_on_error` for subscriptions (15).
+    /// Databases have a locale provider (15).
     pub fn has_locale_providers(self) -> bool {
         self.major() >= 15
     }
 
-    /// `pg_create_subscription` exists; memberships carry INHERIT and SET; subscriptions have `origin` and `run_as_owner` (16).
+    /// `pg_stat_subscription_stats` counts failures (15).
+    pub fn counts_subscription_errors(self) -> bool {
+        self.major() >= 15
+    }
+
+    /// `pg_create_subscription` exists (16).
     pub fn grants_subscriptions(self) -> bool {
+        self.major() >= 16
+    }
+
+    /// Memberships carry INHERIT and SET (16).
+    pub fn qualifies_memberships(self) -> bool {
+        self.major() >= 16
+    }
+
+    /// Databases have ICU rules (16).
+    pub fn has_icu_rules(self) -> bool {
         self.major() >= 16
     }
 
@@ -48,13 +73,18 @@ impl ServerVersion {
         self.major() >= 16
     }
 
-    /// A standby can decode its WAL (16).
-    pub fn decodes_on_standby(self) -> bool {
-        self.major() >= 16
+    /// `transaction_timeout` exists (17).
+    pub fn has_transaction_timeout(self) -> bool {
+        self.major() >= 17
     }
 
-    /// `transaction_timeout`, `datlocale` and `pg_replication_slots.invalidation_reason` exist (17).
-    pub fn has_transaction_timeout(self) -> bool {
+    /// The locale of every provider is in `datlocale` (17).
+    pub fn has_one_locale_column(self) -> bool {
+        self.major() >= 17
+    }
+
+    /// `pg_replication_slots.invalidation_reason` exists (17).
+    pub fn tells_why_slots_are_lost(self) -> bool {
         self.major() >= 17
     }
 

@@ -249,7 +249,7 @@ order by 1, 2"
 }
 
 async fn memberships(client: &Client) -> Result<Vec<Membership>, PgError> {
-    let query = if client.version().grants_subscriptions() {
+    let query = if client.version().qualifies_memberships() {
         memberships!("a.inherit_option, a.set_option")
     } else {
         memberships!("null::bool, null::bool")
@@ -302,9 +302,9 @@ from pg_catalog.pg_database d order by d.datname"
 }
 
 fn databases_query(version: ServerVersion) -> &'static str {
-    if version.has_transaction_timeout() {
+    if version.has_one_locale_column() {
         databases!("d.datlocprovider::text, d.datlocale::text, d.daticurules::text")
-    } else if version.grants_subscriptions() {
+    } else if version.has_icu_rules() {
         databases!("d.datlocprovider::text, d.daticulocale::text, d.daticurules::text")
     } else if version.has_locale_providers() {
         databases!("d.datlocprovider::text, d.daticulocale::text, null::text")
@@ -425,7 +425,7 @@ group by 1, 2 order by 1"
 }
 
 async fn available_extensions(client: &Client) -> Result<Vec<AvailableExtension>, PgError> {
-    let query = if client.version().limits_wal_of_slots() {
+    let query = if client.version().trusts_extensions() {
         extensions!("coalesce(pg_catalog.bool_or(v.trusted) filter (where v.version = e.default_version), false)")
     } else {
         extensions!("false")

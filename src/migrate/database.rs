@@ -103,8 +103,8 @@ impl Run<'_> {
         create::database(context, self.database, migration).await?;
         let _on_target = Lock::take(&context.target, name).await?;
         match migration.transfer {
-            Transfer::SubscriptionCopies { .. } => self.let_subscription_copy(migration).await,
-            Transfer::Dump | Transfer::SlotHandOver => self.copy_snapshot(pool, migration).await,
+            Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
+            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(pool, migration)).await,
         }
     }
 
@@ -139,7 +139,7 @@ impl Run<'_> {
         snapshot.release().await;
 
         self.stage(Stage::Indexes);
-        archive.restore_after_data(context, manner, None).await?;
+        archive.restore_after_data(context, manner).await?;
 
         if migration.transfer == Transfer::SlotHandOver {
             let client = context.target.connect(name).await?;
@@ -176,11 +176,18 @@ impl Run<'_> {
         self.stage(Stage::Copy);
         let client = context.target.connect(name).await?;
         replication::copy_by_subscription(context, &client, names, migration.transfer).await?;
-        finish::copy_again(context, name, content).await?;
-        self.watch(content).await?.until(Goal::Tables).await?;
+        let watch = self.watch(content).await?;
+        watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
-        archive.restore_after_data(context, manner, Some(&content.identity_indexes)).await?;
+        archive.restore_after_identities(context, manner, &content.identity_indexes).await?;
+        if !content.recopied.is_empty() {
+            // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to
+            // be of one time.
+            finish::copy_again(context, name, content).await?;
+            watch.until(watch.position().await?).await?;
+        }
+        archive.restore_foreign_keys(context, manner).await?;
         journal::replicating(&client).await?;
         self.set_progress(Progress::Replicating);
         self.settle(migration).await?;

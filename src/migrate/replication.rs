@@ -14,6 +14,9 @@ use crate::sql::{Ident, Literal, QualifiedName, Sql};
 /// What an extension must be called to give a user without superuser publications and subscriptions.
 const AIVEN_EXTRAS: &str = "aiven_extras";
 
+/// How long a publication may wait for its tables. CREATE INDEX CONCURRENTLY or VACUUM may have one for hours.
+const PUBLICATION_LOCK_TIMEOUT: &str = "60s";
+
 /// Creates the publication of `tables`, which are listed one by one: FOR ALL TABLES would also publish those whose UPDATE and
 /// DELETE then fail for want of a replica identity.
 pub(super) async fn create_publication(
@@ -41,6 +44,7 @@ pub(super) async fn create_publication(
         let tables = tables.iter().map(|table| sql!("only {}", table));
         sql!("create publication {} for table {}", names.publication, Sql::join(tables, ", "))
     };
+    client.run(&*doing, sql!("set lock_timeout = {}", Literal::new(PUBLICATION_LOCK_TIMEOUT))).await?;
     Ok(client.run(doing, statement).await?)
 }
 
@@ -93,7 +97,7 @@ pub(super) async fn copy_by_subscription(
 /// `streaming` (14 on both sides) applies large transactions without spooling them on the source. `disable_on_error` (15)
 /// stays off: it takes a restart of the source or a broken connection for an error, and would end replication there.
 fn version_options(context: &Context, client: &Client) -> &'static str {
-    let both = client.version().scans_tid_ranges() && context.source_version.scans_tid_ranges();
+    let both = client.version().streams_large_transactions() && context.source_version.streams_large_transactions();
     if both { ", streaming = on" } else { "" }
 }
 

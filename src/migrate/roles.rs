@@ -68,7 +68,7 @@ async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Resu
     let mut missing: Vec<String> = plan.left_out.iter().map(|attribute| (*attribute).to_owned()).collect();
     if !context.target_superuser {
         // To give it what it owned. From 16 on the creator is only its administrator.
-        let us = if client.version().grants_subscriptions() { " with inherit true, set true" } else { "" };
+        let us = if client.version().qualifies_memberships() { " with inherit true, set true" } else { "" };
         if client.run("become a member", sql!("grant {} to current_user{}", name, us)).await.is_err() {
             missing.push("our membership".to_owned());
         }
@@ -149,7 +149,7 @@ fn grant(membership: &Membership, client: &Client) -> Sql {
     let (role, member) = (Ident::new(&membership.role), Ident::new(&membership.member));
     let word = |yes: bool| if yes { "true" } else { "false" };
     match (membership.inherit, membership.set) {
-        (Some(inherit), Some(set)) if client.version().grants_subscriptions() => sql!(
+        (Some(inherit), Some(set)) if client.version().qualifies_memberships() => sql!(
             "grant {} to {} with admin {}, inherit {}, set {}",
             role,
             member,

@@ -89,17 +89,27 @@ impl Archive {
         self.restore(context, manner, |entry| is_identity(entry, identity_indexes)).await
     }
 
-    /// Indexes, constraints, triggers, rules, policies, less what [`Archive::restore_identities`] made.
-    pub(super) async fn restore_after_data(
+    /// Indexes, constraints, triggers, rules, policies.
+    pub(super) async fn restore_after_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
+        self.restore(context, manner, |entry| entry.section == Section::PostData).await
+    }
+
+    /// The same, less what [`Archive::restore_identities`] made and what [`Archive::restore_foreign_keys`] will make.
+    pub(super) async fn restore_after_identities(
         &self,
         context: &Context,
         manner: Manner<'_>,
-        done: Option<&[u32]>,
+        identity_indexes: &[u32],
     ) -> Result<(), Error> {
         self.restore(context, manner, |entry| {
-            entry.section == Section::PostData && !done.is_some_and(|indexes| is_identity(entry, indexes))
+            entry.section == Section::PostData && !is_identity(entry, identity_indexes) && !is_for_the_end(entry)
         })
         .await
+    }
+
+    /// Foreign keys, and comments on whatever comes after the rows.
+    pub(super) async fn restore_foreign_keys(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
+        self.restore(context, manner, |entry| entry.section == Section::PostData && is_for_the_end(entry)).await
     }
 
     /// The source's own publications.
@@ -179,6 +189,10 @@ impl Archive {
 fn is_identity(entry: &Entry, identity_indexes: &[u32]) -> bool {
     entry.section == Section::PostData
         && (entry.is_index_constraint() || entry.is_index() && identity_indexes.contains(&entry.oid))
+}
+
+fn is_for_the_end(entry: &Entry) -> bool {
+    entry.is_foreign_key() || entry.is_property()
 }
 
 /// Whether an entry is about a publication that a run of ours made. Listings show names unquoted; ours have no blanks.

@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_millis(100);
 /// And while tables are still being copied.
 const LATER: Duration = Duration::from_secs(1);
 
-/// How long a subscription may take to connect. Up to 15 the launcher starts workers 5 s apart
+/// How long a subscription may take to connect, or to connect again. Up to 15 the launcher starts workers 5 s apart
 /// (`wal_retrieve_retry_interval`); where none is free it never does.
 const STREAMING_LIMIT: Duration = Duration::from_secs(300);
 
@@ -142,9 +142,10 @@ impl<'a> Watch<'a> {
         Ok(Goal::Position(self.lsn(self.source.get(&row, 0)?)?))
     }
 
-    /// Waits until `goal` is reached, for at most the run's limit; the initial copy takes as long as it takes.
+    /// Waits until `goal` is reached, for at most the run's limit. The initial copy takes as long as it takes
+    /// while the subscription is connected.
     pub(super) async fn until(&self, goal: Goal) -> Result<(), Error> {
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let mut failures = Failures::default();
         loop {
             let mut reading = self.read().await?;
@@ -171,12 +172,15 @@ impl<'a> Watch<'a> {
                 }
                 Decision::Wait => {}
             }
+            if goal == Goal::Tables && reading.active {
+                // However long tables take: the limit is for a subscription that does nothing.
+                begun = Instant::now();
+            }
             let limit = match goal {
-                Goal::Tables => None,
-                Goal::Streaming => Some(STREAMING_LIMIT),
-                Goal::Within(_) | Goal::Position(_) => Some(self.context.wait.limit),
+                Goal::Tables | Goal::Streaming => STREAMING_LIMIT,
+                Goal::Within(_) | Goal::Position(_) => self.context.wait.limit,
             };
-            if let Some(limit) = limit.filter(|limit| begun.elapsed() > *limit) {
+            if begun.elapsed() > limit {
                 let lag = lag.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string());
                 let message = format!(
                     "replication did not catch up within {} s: {} of {} tables are ready, {lag} bytes behind",
@@ -231,7 +235,7 @@ impl<'a> Watch<'a> {
             ready: count(2)?,
             ..Reading::default()
         };
-        if self.target.version().has_locale_providers() {
+        if self.target.version().counts_subscription_errors() {
             let oid: u32 = self.target.get(row, 3)?;
             let rows = self.target.query("count errors", ERRORS, &[(&oid, Type::OID)]).await?;
             reading.errors = rows.first().map(|row| self.target.get(row, 0)).transpose()?.unwrap_or(0);
@@ -249,8 +253,22 @@ select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, coale
        case when s.wal_status = 'lost' then 'max_slot_wal_keep_size was exceeded' end
 from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
 
+        /// Such as `idle_timeout` (18).
+        const SINCE_17: &str = "
+select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, coalesce(s.active, false),
+       case when s.invalidation_reason = 'wal_removed' then 'max_slot_wal_keep_size was exceeded'
+            else s.invalidation_reason end
+from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
+
         let slot = self.names.slot.as_str();
-        let query = if self.source.version().limits_wal_of_slots() { SINCE_13 } else { BEFORE_13 };
+        let version = self.source.version();
+        let query = if version.tells_why_slots_are_lost() {
+            SINCE_17
+        } else if version.limits_wal_of_slots() {
+            SINCE_13
+        } else {
+            BEFORE_13
+        };
         let row = self.source.one("look at the slot", query, &[(&slot, Type::TEXT)]).await?;
         let current = self.lsn(self.source.get(&row, 0)?)?;
         let confirmed: Option<String> = self.source.get(&row, 1)?;

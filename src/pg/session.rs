@@ -25,7 +25,7 @@ fn settings(version: ServerVersion) -> &'static str {
     }
     if version.has_transaction_timeout() {
         settings!("set idle_session_timeout = 0; set transaction_timeout = 0;")
-    } else if version.scans_tid_ranges() {
+    } else if version.has_idle_session_timeout() {
         settings!("set idle_session_timeout = 0;")
     } else {
         settings!()

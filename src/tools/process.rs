@@ -16,9 +16,6 @@ use tracing::debug;
 use super::{ChildConnection, ToolError};
 use crate::logger;
 
-/// How long a child may take to end after it was asked to, before it is made to.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// How long after its end what a child has written may take to be read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -32,7 +29,6 @@ pub(super) struct ToolCommand {
     program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
-    grace: Duration,
 }
 
 /// What a child that ran to its end left behind.
@@ -46,7 +42,7 @@ pub(super) struct Finished {
 impl ToolCommand {
     /// `program` without arguments.
     pub(super) fn new(program: &Path) -> Self {
-        Self { program: program.to_owned(), arguments: Vec::new(), environment: Vec::new(), grace: GRACE }
+        Self { program: program.to_owned(), arguments: Vec::new(), environment: Vec::new() }
     }
 
     /// Adds an argument.
@@ -90,8 +86,8 @@ impl ToolCommand {
 
     /// Runs it to its end and hands each line of its standard error to `on_line`.
     ///
-    /// When `cancel` fires, or the future is dropped, the child and all its own children end: `pg_restore` passes the
-    /// request on to its workers, and each of them cancels what its server is doing.
+    /// When `cancel` fires, or the future is dropped, the child and all its own children are killed. What their servers are
+    /// doing then is the caller's to end, who knows the sessions by their `application_name`.
     pub(super) async fn run(
         &self,
         cancel: &CancellationToken,
@@ -104,16 +100,9 @@ impl ToolCommand {
         let mut child =
             self.command().spawn().map_err(|source| ToolError::Start { program: self.program.clone(), source })?;
         let group = Group::of(&child);
-        let mut conversation = pin!(converse(&mut child, group.leader, on_line));
         let finished = tokio::select! {
-            finished = &mut conversation => finished,
-            () = cancel.cancelled() => {
-                group.signal(Signal::TERM);
-                if tokio::time::timeout(self.grace, conversation).await.is_ok() {
-                    group.forget();
-                }
-                return Err(self.cancelled());
-            }
+            finished = converse(&mut child, group.leader, on_line) => finished,
+            () = cancel.cancelled() => return Err(self.cancelled()),
         };
         group.forget();
         finished.map_err(|source| ToolError::Lost { program: self.program.clone(), source })
@@ -221,10 +210,6 @@ impl Group {
         Self { leader: child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) }
     }
 
-    fn signal(&self, signal: Signal) {
-        signal_group(self.leader, signal);
-    }
-
     /// The child has been waited for: its number may already be another's.
     fn forget(mut self) {
         self.leader = None;
@@ -233,15 +218,15 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        kill_group(self.leader);
     }
 }
 
-fn signal_group(leader: Option<Pid>, signal: Signal) {
+fn kill_group(leader: Option<Pid>) {
     if let Some(group) = leader
-        && let Err(error) = kill_process_group(group, signal)
+        && let Err(error) = kill_process_group(group, Signal::KILL)
     {
-        debug!(target: logger::MIGRATE, "cannot signal process group {}: {error}", group.as_raw_nonzero());
+        debug!(target: logger::MIGRATE, "cannot kill process group {}: {error}", group.as_raw_nonzero());
     }
 }
 
@@ -268,7 +253,7 @@ async fn converse(child: &mut Child, leader: Option<Pid>, on_line: impl FnMut(&s
                 Ok(read) => read,
                 // Its own children hold the pipes: workers of a pg_restore that was killed.
                 Err(_) => {
-                    signal_group(leader, Signal::KILL);
+                    kill_group(leader);
                     pipes.await
                 }
             };
@@ -351,12 +336,10 @@ mod tests {
     }
 
     /// Runs `script`, cancels when it has written a line, and returns how long it then took to end.
-    async fn cancelled(script: &str, grace: Duration) -> Duration {
+    async fn cancelled(script: &str) -> Duration {
         let cancel = CancellationToken::new();
-        let mut command = shell(script);
-        command.grace = grace;
         let mut since = Instant::now();
-        let outcome = command
+        let outcome = shell(script)
             .run(&cancel, |_| {
                 since = Instant::now();
                 cancel.cancel();
@@ -369,7 +352,7 @@ mod tests {
     #[tokio::test]
     async fn a_child_ends_with_its_own_children_when_cancelled() {
         // The pipe stays open for as long as one of them lives.
-        let took = cancelled("sleep 600 & echo ready >&2; wait", Duration::from_secs(60)).await;
+        let took = cancelled("sleep 600 & echo ready >&2; wait").await;
         assert!(took < Duration::from_secs(30));
     }
 
@@ -382,7 +365,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_that_does_not_listen_is_killed() {
-        let took = cancelled("trap '' TERM; echo ready >&2; sleep 600", Duration::from_millis(50)).await;
+        let took = cancelled("trap '' TERM; echo ready >&2; sleep 600").await;
         assert!(took < Duration::from_secs(30));
     }
 

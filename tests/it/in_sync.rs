@@ -83,7 +83,10 @@ fn migrate_as_mover(pair: &Pair) -> Run {
 fn replication_is_not_stopped_before_the_subscription_has_copied_every_table() {
     let Some(pair) = Pair::start() else { return };
     create_gated(&pair.source, "big", 20_000);
+    // Without a key it is copied by itself, at another time than what it refers to.
+    pair.source.sql("big", "CREATE TABLE child (id int REFERENCES gated); INSERT INTO child VALUES (7), (8)");
     forbid_replication_connection(&pair.source, "big");
+    pair.source.sql("big", "ALTER TABLE child OWNER TO mover; COMMENT ON CONSTRAINT child_id_fkey ON child IS 'kept'");
     pair.target.create_database("big");
     let gate = Gate::Rows.close(&pair.target, "big");
     let run = migrate_as_mover(&pair).args(FINISH).spawn();
@@ -96,7 +99,10 @@ fn replication_is_not_stopped_before_the_subscription_has_copied_every_table() {
         ),
         "d"
     );
-    pair.source.sql("big", "INSERT INTO gated VALUES (20001, 0); DELETE FROM gated WHERE id = 7");
+    pair.source.sql(
+        "big",
+        "INSERT INTO gated VALUES (20001, 0); DELETE FROM child WHERE id = 7; DELETE FROM gated WHERE id = 7",
+    );
     gate.open();
     let outcome = run.wait().expect_code(0);
     assert!(outcome.stderr.contains("dbaname: 'big', method: 'replication', status: 'done'"), "{outcome}");
