@@ -252,7 +252,7 @@ pub(super) fn own_subscription(version: ServerVersion) -> &'static str {
             )
         };
     }
-    if version.scans_tid_ranges() {
+    if version.shows_oid_of_subscriptions() {
         query!("s.oid")
     } else {
         query!("(select t.subid from pg_catalog.pg_stat_subscription t where t.subname = s.subname limit 1)")
