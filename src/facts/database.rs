@@ -102,6 +102,8 @@ pub struct Table {
     pub identity_index: Option<u32>,
     /// Row level security.
     pub row_security: RowSecurity,
+    /// Whether foreign keys of other tables reference it.
+    pub referenced: bool,
     /// Its owner.
     pub owner: String,
     /// Whether we may SELECT from it.
@@ -286,8 +288,19 @@ pub struct Journal {
     pub origin: JournalOrigin,
     /// Tables whose rows that run committed.
     pub copied: BTreeSet<QualifiedName>,
-    /// Whether the data is complete and a subscription keeps it up to date.
-    pub replicating: bool,
+    /// Those of them that had other rows before.
+    pub appended: BTreeSet<QualifiedName>,
+    /// Whether the large objects that are there are that run's.
+    pub large_objects: bool,
+    /// Whether every row, index and constraint is there: a subscription keeps it so, or applications may have begun to.
+    pub complete: bool,
+}
+
+impl Journal {
+    /// Whether that run filled `table`, which was empty.
+    pub fn filled(&self, table: &QualifiedName) -> bool {
+        self.copied.contains(table) && !self.appended.contains(table)
+    }
 }
 
 /// What a target database was when the earlier run began.

@@ -57,6 +57,7 @@ pub(crate) fn table(name: &str) -> Table {
         binary_safe: true,
         replica_identity: ReplicaIdentity::Key,
         row_security: RowSecurity::Off,
+        referenced: false,
         owner: "app".to_owned(),
         readable: true,
         owned: true,

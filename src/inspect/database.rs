@@ -1,5 +1,7 @@
 //! Inside one database, in one connection; its questions are sent together and answered in turn.
 
+use std::collections::BTreeSet;
+
 use tokio_postgres::types::Type;
 
 use super::relations;
@@ -197,9 +199,10 @@ async fn try_publication(client: &Client) -> Result<Probe, PgError> {
 const JOURNAL_THERE: &str = "select pg_catalog.to_regclass('_pg_migrate.migration') is not null
     and pg_catalog.to_regclass('_pg_migrate.copied') is not null";
 
-const JOURNAL: &str = "select migration, origin, replicating from _pg_migrate.migration";
+const JOURNAL: &str = "select migration, origin, complete, large_objects from _pg_migrate.migration";
 
-const COPIED: &str = "select distinct schema_name, table_name from _pg_migrate.copied order by 1, 2";
+const COPIED: &str = "
+select schema_name, table_name, pg_catalog.bool_or(appended) from _pg_migrate.copied group by 1, 2";
 
 async fn journal(client: &Client) -> Result<Option<Journal>, PgError> {
     let row = client.one("look for a journal", JOURNAL_THERE, &[]).await?;
@@ -209,7 +212,14 @@ async fn journal(client: &Client) -> Result<Option<Journal>, PgError> {
     let rows = client.query("read the journal", JOURNAL, &[]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let origin: String = client.get(row, 1)?;
-    let copied = client.query("read the journal", COPIED, &[]).await?;
+    let (mut copied, mut appended) = (BTreeSet::new(), BTreeSet::new());
+    for row in client.query("read the journal", COPIED, &[]).await? {
+        let name = QualifiedName::new(client.get::<String>(&row, 0)?, client.get::<String>(&row, 1)?);
+        if client.get(&row, 2)? {
+            appended.insert(name.clone());
+        }
+        copied.insert(name);
+    }
     Ok(Some(Journal {
         migration: client.get(row, 0)?,
         origin: match origin.as_str() {
@@ -217,10 +227,9 @@ async fn journal(client: &Client) -> Result<Option<Journal>, PgError> {
             "empty" => JournalOrigin::Empty,
             _ => JournalOrigin::Filled,
         },
-        copied: copied
-            .iter()
-            .map(|row| Ok(QualifiedName::new(client.get::<String>(row, 0)?, client.get::<String>(row, 1)?)))
-            .collect::<Result<_, PgError>>()?,
-        replicating: client.get(row, 2)?,
+        copied,
+        appended,
+        large_objects: client.get(row, 3)?,
+        complete: client.get(row, 2)?,
     }))
 }

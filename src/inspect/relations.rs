@@ -110,7 +110,9 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
        case when c.relreplident = 'i' then
            (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end,
        c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery(),
-       not coalesce(k.some_incomparable or $3 and k.some_generated, false)
+       not coalesce(k.some_incomparable or $3 and k.some_generated, false),
+       exists (select from pg_catalog.pg_constraint r
+               where r.contype = 'f' and r.confrelid = c.oid and r.conrelid <> c.oid)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join columns k on k.attrelid = c.oid
@@ -178,6 +180,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         has_rows: false,
         replica_triggers: client.get(row, 19)?,
         present: client.get(row, 22)?,
+        referenced: client.get(row, 24)?,
         identity_index: client.get(row, 21)?,
         ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 20)?),
     })

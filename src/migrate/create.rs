@@ -1,21 +1,24 @@
 //! The target database.
 
-use super::{Context, journal};
+use super::{Context, copy, journal};
 use crate::error::Error;
 use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, ServerVersion};
 use crate::logger;
 use crate::pg::Client;
 use crate::plan::{Creation, DatabasePlan, Migration};
 use crate::sql;
-use crate::sql::{Ident, Literal, Sql};
+use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
 /// Makes the target database ready and begins its journal.
 pub(super) async fn database(context: &Context, database: &DatabasePlan, migration: &Migration) -> Result<(), Error> {
     let name = Ident::new(&database.name);
-    let (origin, empty_first) = match &migration.creation {
+    if !migration.empty_first.is_empty() {
+        empty(context, &database.name, &migration.empty_first).await?;
+    }
+    let origin = match &migration.creation {
         Creation::Create(entry) => {
             create(context, &name, entry).await?;
-            (JournalOrigin::Created, &[][..])
+            JournalOrigin::Created
         }
         Creation::Recreate(entry) => {
             end_earlier_run(&context.target.connect(&database.name).await?).await?;
@@ -23,7 +26,7 @@ pub(super) async fn database(context: &Context, database: &DatabasePlan, migrati
             tracing::info!(target: logger::TARGET, "{}: dropping what an earlier, unfinished run created", logger::database(&database.name));
             server.run(format!("drop database {name}"), sql!("drop database if exists {}", name)).await?;
             create(context, &name, entry).await?;
-            (JournalOrigin::Created, &[][..])
+            JournalOrigin::Created
         }
         Creation::UseEmpty { clean } => {
             if *clean {
@@ -31,18 +34,21 @@ pub(super) async fn database(context: &Context, database: &DatabasePlan, migrati
                 end_earlier_run(&client).await?;
                 drop_everything(&client).await?;
             }
-            (JournalOrigin::Empty, &[][..])
+            JournalOrigin::Empty
         }
-        Creation::UseFilled { empty_first } => (JournalOrigin::Filled, empty_first.as_slice()),
+        Creation::UseFilled => JournalOrigin::Filled,
     };
     let client = context.target.connect(&database.name).await?;
-    if !empty_first.is_empty() {
-        end_earlier_run(&client).await?;
-        // In one statement, so that foreign keys among them do not matter.
-        let tables = Sql::join(empty_first.iter().map(|table| sql!("only {}", table)), ", ");
-        client.run("empty what an earlier run copied", sql!("truncate {}", tables)).await?;
-    }
     Ok(journal::begin(&client, &context.migration, origin).await?)
+}
+
+/// Empties what an earlier run filled.
+async fn empty(context: &Context, database: &str, tables: &[QualifiedName]) -> Result<(), Error> {
+    let client = context.target.connect(database).await?;
+    end_earlier_run(&client).await?;
+    client.run("empty what an earlier run filled", "begin").await?;
+    copy::empty(context, &client, tables).await?;
+    Ok(client.run("empty what an earlier run filled", "commit").await?)
 }
 
 /// Ends what an earlier run, which was killed, still has at work in the database: a pg_restore outlives it.

@@ -131,7 +131,7 @@ impl Run<'_> {
             tables: content.tables.len(),
             bytes: content.tables.iter().map(|table| table.bytes).sum(),
         });
-        let load = if matches!(migration.creation, Creation::UseFilled { .. }) { Load::Add } else { Load::Fresh };
+        let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
         pool.copy(name, snapshot.name(), load, content.tables.clone()).await?;
         if content.large_objects && migration.transfer == Transfer::Dump {
             self.large_objects(Some(&snapshot), migration.keep_owners).await?;
@@ -145,11 +145,12 @@ impl Run<'_> {
             let client = context.target.connect(name).await?;
             replication::take_over_slot(context, &client, names).await?;
             self.watch(content).await?.until(Goal::Streaming).await?;
-            journal::replicating(&client).await?;
+            journal::complete(&client).await?;
             self.set_progress(Progress::Replicating);
             self.settle(migration).await?;
             return self.replicate_until_told(content, Some(&archive), migration.keep_owners).await;
         }
+        journal::complete(&context.target.connect(name).await?).await?;
         self.settle(migration).await?;
         self.stage(Stage::Finish);
         let failures = self.refresh(content).await?;
@@ -188,7 +189,7 @@ impl Run<'_> {
             watch.until(watch.position().await?).await?;
         }
         archive.restore_foreign_keys(context, manner).await?;
-        journal::replicating(&client).await?;
+        journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
         self.settle(migration).await?;
         self.replicate_until_told(content, Some(&archive), migration.keep_owners).await

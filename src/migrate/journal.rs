@@ -3,6 +3,7 @@
 //! `migration` holds one line, `copied` one for each table whose rows are committed, written in the same transaction. A run
 //! that finds them knows what an earlier one did; the finish drops them.
 
+use crate::error::{Error, Kind};
 use crate::facts::JournalOrigin;
 use crate::pg::{Client, PgError};
 use crate::sql;
@@ -21,16 +22,20 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
         JournalOrigin::Empty => "empty",
         JournalOrigin::Filled => "filled",
     };
+    // An earlier run's stay until the source's replace them.
+    let large_objects = has_large_objects(client).await?;
     let schema = Ident::new(JOURNAL_SCHEMA);
     let create = sql!(
         "begin; \
          drop schema if exists {} cascade; \
          create schema {}; \
          comment on schema {} is {}; \
-         create table {} (migration text not null, origin text not null, replicating bool not null, format int not null); \
+         create table {} (migration text not null, origin text not null, complete bool not null, \
+                          large_objects bool not null, format int not null); \
          create table {} (schema_name text not null, table_name text not null, rows int8 not null, bytes int8 not null, \
+                          appended bool not null, \
                           committed timestamptz not null default pg_catalog.now()); \
-         insert into {} values ({}, {}, false, 1); \
+         insert into {} values ({}, {}, false, {}, 1); \
          commit",
         schema,
         schema,
@@ -40,26 +45,70 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
         table("copied"),
         table("migration"),
         Literal::new(migration),
-        Literal::new(origin)
+        Literal::new(origin),
+        if large_objects { "true" } else { "false" }
     );
     client.run("begin the journal", create).await
 }
 
-/// Records a table's rows; to be run in the transaction that wrote them.
-pub(super) fn copied(name: &QualifiedName, rows: u64, bytes: u64) -> Sql {
+async fn has_large_objects(client: &Client) -> Result<bool, PgError> {
+    let there = "select pg_catalog.to_regclass('_pg_migrate.migration') is not null";
+    let row = client.one("look for a journal", there, &[]).await?;
+    if !client.get::<bool>(&row, 0)? {
+        return Ok(false);
+    }
+    let question = sql!("select coalesce(pg_catalog.bool_or(large_objects), false) from {}", table("migration"));
+    let row = client.one("read the journal", question, &[]).await?;
+    client.get(&row, 0)
+}
+
+/// Records that large objects of the target are this migration's, and may be replaced. An error when others are there.
+pub(super) async fn own_large_objects(client: &Client) -> Result<(), Error> {
+    if has_large_objects(client).await? {
+        return Ok(());
+    }
+    let question = "select exists (select from pg_catalog.pg_largeobject_metadata)";
+    let row = client.one("look for large objects", question, &[]).await?;
+    if client.get(&row, 0)? {
+        let message = format!(
+            "database '{}' of the target has large objects that this migration did not bring: they are not replaced",
+            client.database()
+        );
+        let hint = "remove them with lo_unlink, or move them to another database";
+        return Err(Error::new(Kind::Failed, message).hint(hint));
+    }
+    let update = sql!("update {} set large_objects = true", table("migration"));
+    Ok(client.run("record that large objects are copied", update).await?)
+}
+
+/// Records a table's rows, to be run in the transaction that wrote them; `appended` when the table had others before.
+pub(super) fn copied(name: &QualifiedName, rows: u64, bytes: u64, appended: bool) -> Sql {
     sql!(
-        "insert into {} (schema_name, table_name, rows, bytes) values ({}, {}, {}, {})",
+        "insert into {} (schema_name, table_name, rows, bytes, appended) values ({}, {}, {}, {}, {})",
         table("copied"),
         Literal::new(name.schema.as_str()),
         Literal::new(name.name.as_str()),
         rows,
-        bytes
+        bytes,
+        if appended { "true" } else { "false" }
     )
 }
 
-/// Records that the data is complete and replication keeps it so.
-pub(super) async fn replicating(client: &Client) -> Result<(), PgError> {
-    client.run("record that replication runs", sql!("update {} set replicating = true", table("migration"))).await
+/// Whether this migration filled a table that was empty.
+pub(super) async fn filled(client: &Client, name: &QualifiedName) -> Result<bool, PgError> {
+    let question = sql!(
+        "select coalesce(pg_catalog.bool_and(not appended), false) from {} where schema_name = {} and table_name = {}",
+        table("copied"),
+        Literal::new(name.schema.as_str()),
+        Literal::new(name.name.as_str())
+    );
+    let row = client.one("read the journal", question, &[]).await?;
+    client.get(&row, 0)
+}
+
+/// Records that every row, index and constraint is there: from now on nothing may begin again by itself.
+pub(super) async fn complete(client: &Client) -> Result<(), PgError> {
+    client.run("record that the data is complete", sql!("update {} set complete = true", table("migration"))).await
 }
 
 /// Drops the journal: the migration is complete.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, cancelled};
+use super::{Context, cancelled, journal};
 use crate::error::Error;
 use crate::pg::Client;
 use crate::sql;
@@ -20,6 +20,7 @@ select m.oid, pg_catalog.pg_get_userbyid(m.lomowner)::text from pg_catalog.pg_la
 pub(super) async fn carry(context: &Context, source: &Client, keep_owners: bool) -> Result<usize, Error> {
     let target = context.target.connect(source.database()).await?;
     let objects = source.query("list large objects", LIST, &[]).await?;
+    journal::own_large_objects(&target).await?;
     target.run("copy large objects", "set synchronous_commit = off").await?;
     for row in &objects {
         if context.cancel.is_cancelled() {

@@ -40,8 +40,8 @@ impl Migration {
             skipped_extensions: &self.skipped_extensions,
             keep_owners: self.keep_owners,
             event_triggers: self.event_triggers,
-            schema_existed: matches!(self.creation, Creation::UseFilled { .. } | Creation::UseEmpty { clean: true }),
-            own_public: self.keep_owners && !matches!(self.creation, Creation::UseFilled { .. }),
+            schema_existed: matches!(self.creation, Creation::UseFilled | Creation::UseEmpty { clean: true }),
+            own_public: self.keep_owners && !matches!(self.creation, Creation::UseFilled),
             jobs,
         }
     }

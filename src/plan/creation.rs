@@ -1,7 +1,8 @@
 //! How a target database comes to be.
 
-use super::{Creation, RolePlan, roles};
+use super::{Content, Creation, RolePlan, TablePlan, roles};
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabaseProperties, DatabaseSetting, Facts, Journal, JournalOrigin};
+use crate::sql::QualifiedName;
 
 /// Chooses for a database that is `entry` on the source.
 ///
@@ -10,9 +11,9 @@ use crate::facts::{DatabaseEntry, DatabaseFacts, DatabaseProperties, DatabaseSet
 pub(super) fn choose(entry: &DatabaseEntry, target: Option<&DatabaseFacts>, may_create: bool) -> Creation {
     let Some(target) = target else { return Creation::Create(entry.clone()) };
     match &target.journal {
-        Some(journal) if !journal.replicating => start_again(entry, journal, may_create),
+        Some(journal) if !journal.complete => start_again(entry, journal, may_create),
         _ if target.user_objects == 0 => Creation::UseEmpty { clean: false },
-        _ => Creation::UseFilled { empty_first: Vec::new() },
+        _ => Creation::UseFilled,
     }
 }
 
@@ -20,7 +21,7 @@ fn start_again(entry: &DatabaseEntry, journal: &Journal, may_create: bool) -> Cr
     match journal.origin {
         JournalOrigin::Created if may_create => Creation::Recreate(entry.clone()),
         JournalOrigin::Created | JournalOrigin::Empty => Creation::UseEmpty { clean: true },
-        JournalOrigin::Filled => Creation::UseFilled { empty_first: journal.copied.iter().cloned().collect() },
+        JournalOrigin::Filled => Creation::UseFilled,
     }
 }
 
@@ -30,6 +31,26 @@ const READ_ONLY: &str = "default_transaction_read_only";
 /// Whether `setting` makes the source's database read-only for everybody. It is not carried.
 pub(crate) fn closes_to_writers(setting: &DatabaseSetting) -> bool {
     setting.role.is_none() && setting.name == READ_ONLY
+}
+
+/// Tables to empty before anything else. Where an earlier run's objects are dropped, extensions stay with their tables.
+/// One that had rows before that run is left alone: nobody can tell which are whose.
+pub(super) fn empty_first(
+    creation: &Creation,
+    target: Option<&DatabaseFacts>,
+    content: &Content,
+) -> Vec<QualifiedName> {
+    let Some((target, journal)) = target.and_then(|target| Some((target, target.journal.as_ref()?))) else {
+        return Vec::new();
+    };
+    let there = target.tables_by_name();
+    let stays = |table: &TablePlan| match creation {
+        Creation::UseFilled => !journal.complete,
+        Creation::UseEmpty { clean } => *clean && table.configuration,
+        Creation::Create(_) | Creation::Recreate(_) => false,
+    };
+    let tables = content.tables.iter().filter(|table| stays(table) && there.contains_key(&table.name));
+    tables.map(|table| &table.name).filter(|name| journal.filled(name)).cloned().collect()
 }
 
 /// What to say of the database as a whole: all that the source says, less what closes it to writers and what is about roles

@@ -97,6 +97,9 @@ pub struct Migration {
     pub drop_first: bool,
     /// How the target database comes to be.
     pub creation: Creation,
+    /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
+    /// their extension did not write itself.
+    pub empty_first: Vec<QualifiedName>,
     /// Whether objects keep their owners.
     pub keep_owners: bool,
     /// Extensions whose archive entries are left out: excluded ones, and those the target has.
@@ -171,11 +174,8 @@ pub enum Creation {
         /// Objects of an earlier, unfinished run are dropped first.
         clean: bool,
     },
-    /// It is there with objects of a user; tables of an earlier, unfinished run are emptied first.
-    UseFilled {
-        /// Tables to empty: an earlier run copied them.
-        empty_first: Vec<QualifiedName>,
-    },
+    /// It is there with objects of a user.
+    UseFilled,
 }
 
 /// One table's rows.
@@ -282,22 +282,21 @@ fn migration(
         entry.owner.clone_from(&facts.target.user.name);
     }
     let existing = match creation {
-        Creation::UseEmpty { clean: false } | Creation::UseFilled { .. } => target,
+        Creation::UseEmpty { clean: false } | Creation::UseFilled => target,
         Creation::UseEmpty { clean: true } | Creation::Create(_) | Creation::Recreate(_) => None,
     };
     let published = (transfer != Transfer::Dump)
         .then(|| content::publishable(selection, &pair.name, source).map(|table| table.name.clone()).collect());
+    let content = content::sort(selection, &pair.name, source, existing, published);
     Migration {
+        empty_first: creation::empty_first(&creation, target, &content),
         transfer,
         obstacles,
         drop_first: false,
         keep_owners,
         skipped_extensions: skipped_extensions(facts, settings, source, existing),
         event_triggers: facts.target.user.administrator(),
-        content: Content {
-            properties: creation::properties(facts, roles, &pair.name, existing.is_some()),
-            ..content::sort(selection, &pair.name, source, existing, published)
-        },
+        content: Content { properties: creation::properties(facts, roles, &pair.name, existing.is_some()), ..content },
         creation,
     }
 }

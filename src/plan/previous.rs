@@ -30,7 +30,7 @@ pub(super) fn find<'a>(
     let subscription =
         target.and_then(|target| target.subscriptions.iter().find(|found| found.name == names.subscription.as_str()));
     // A journal that does not say so means: killed after the subscription was enabled, before the schema was complete.
-    let complete = target.and_then(|target| target.journal.as_ref()).is_none_or(|journal| journal.replicating);
+    let complete = target.and_then(|target| target.journal.as_ref()).is_none_or(|journal| journal.complete);
     match (subscription, publication) {
         (Some(subscription), Some(publication))
             if slot && subscription.enabled && complete && settings.force_method != Some(Method::Dump) =>

@@ -236,9 +236,7 @@ fn the_target_database_comes_to_be_without_harming_what_the_user_has() {
     };
     assert!(matches!(creation(|_| ()), Creation::Create(entry) if entry.owner == "app"));
     assert!(matches!(creation(|it| it.target().user_objects = 0), Creation::UseEmpty { clean: false }));
-    assert!(
-        matches!(creation(|it| it.target().user_objects = 1), Creation::UseFilled { empty_first } if empty_first.is_empty())
-    );
+    assert!(matches!(creation(|it| it.target().user_objects = 1), Creation::UseFilled));
     assert!(matches!(
         creation(|it| it.target().journal = Some(journal(JournalOrigin::Created))),
         Creation::Recreate(_)
@@ -254,24 +252,55 @@ fn the_target_database_comes_to_be_without_harming_what_the_user_has() {
         creation(|it| it.target().journal = Some(journal(JournalOrigin::Empty))),
         Creation::UseEmpty { clean: true }
     ));
-    assert!(matches!(
-        creation(|it| it.target().journal = Some(journal(JournalOrigin::Filled))),
-        Creation::UseFilled { empty_first } if empty_first == [fixture::public("orders")]
-    ));
+    assert!(matches!(creation(|it| it.target().journal = Some(journal(JournalOrigin::Filled))), Creation::UseFilled));
+}
+
+#[test]
+fn a_new_try_empties_only_what_the_earlier_run_filled_and_this_one_copies() {
+    let mut example = Example::new();
+    example.source().tables.extend(["log", "kept", "gone"].map(fixture::table));
+    example.settings.selection.tables = TableFilter::Skip(vec![pattern("kept")]);
+    let copied = ["orders", "log", "kept", "gone"].map(fixture::public).into();
+    let appended = [fixture::public("log")].into();
+    example.target().journal = Some(Journal { copied, appended, ..journal(JournalOrigin::Filled) });
+    example.target().tables.extend(["orders", "log", "kept"].map(fixture::table));
+    assert_eq!(example.plan().migration("app").empty_first, [fixture::public("orders")]);
+}
+
+#[test]
+fn rows_of_users_in_an_extension_that_stays_are_not_copied_twice() {
+    let mut example = Example::new();
+    let references = || Table {
+        extension: Some("postgis".to_owned()),
+        configuration: Some("WHERE srid > 998999".to_owned()),
+        ..fixture::table("spatial_ref_sys")
+    };
+    example.source().tables.push(references());
+    let copied = ["orders", "spatial_ref_sys"].map(fixture::public).into();
+    example.target().journal = Some(Journal { copied, ..journal(JournalOrigin::Empty) });
+    example.target().tables.extend([fixture::table("orders"), references()]);
+    assert_eq!(example.plan().migration("app").empty_first, [fixture::public("spatial_ref_sys")]);
 }
 
 #[test]
 fn a_database_whose_copy_was_complete_is_never_dropped() {
     let mut example = Example::new();
-    let complete = Journal { replicating: true, ..journal(JournalOrigin::Created) };
+    let complete = Journal { complete: true, ..journal(JournalOrigin::Created) };
     example.target().user_objects = 3;
     example.target().journal = Some(complete);
     let plan = example.plan();
-    assert!(matches!(&plan.migration("app").creation, Creation::UseFilled { empty_first } if empty_first.is_empty()));
+    assert!(matches!(&plan.migration("app").creation, Creation::UseFilled));
 }
 
 fn journal(origin: JournalOrigin) -> Journal {
-    Journal { migration: "zz99".to_owned(), origin, copied: [fixture::public("orders")].into(), replicating: false }
+    Journal {
+        migration: "zz99".to_owned(),
+        origin,
+        copied: [fixture::public("orders")].into(),
+        appended: [].into(),
+        large_objects: false,
+        complete: false,
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn createdb_right(case: &Case<'_>) -> Vec<Found> {
 fn create_right(case: &Case<'_>) -> Vec<Found> {
     let user = Ident::new(&case.facts.target.user.name);
     case.migrations()
-        .filter(|(_, it)| matches!(it.creation, Creation::UseEmpty { .. } | Creation::UseFilled { .. }))
+        .filter(|(_, it)| matches!(it.creation, Creation::UseEmpty { .. } | Creation::UseFilled))
         .filter(|(database, _)| database.target.is_some_and(|target| !target.may_create))
         .map(|(database, _)| {
             let message = format!("{user} may not create schemas in database '{}' of the target", database.name);

@@ -222,6 +222,7 @@ impl<'a> Database<'a> {
 }
 
 /// A finding before it has the name of its check.
+#[derive(Clone)]
 struct Found {
     severity: Severity,
     subject: String,

@@ -11,6 +11,7 @@
 //!
 //! A server whose test failed leaves its data directory behind; the test's output names it and ends with the server's log.
 
+mod again;
 mod cli;
 mod connecting;
 mod conninfo;

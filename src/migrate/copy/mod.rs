@@ -4,6 +4,7 @@
 //! has tables of at least half that size: a change of database costs two connections. The rows of a table and its line in
 //! the journal are committed together.
 
+mod existing;
 mod queue;
 mod relay;
 mod table;
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::plan::TablePlan;
 
+pub(super) use existing::empty;
 pub(super) use table::{Load, Sessions};
 
 /// The workers and the tables that wait for them.

@@ -3,6 +3,7 @@
 use tokio_postgres::types::Type;
 
 use super::super::{Context, journal};
+use super::existing;
 use super::relay::{Broken, Copied, relay};
 use crate::error::Error;
 use crate::events::Event;
@@ -90,6 +91,7 @@ async fn load(
     // An extension has filled its table itself: what it put there stays.
     let how = if table.configuration && how == Load::Fresh { Load::Add } else { how };
     let freeze = how == Load::Fresh && table.bytes >= FREEZE_FROM;
+    let mut appended = false;
     let guard = match how {
         Load::Fresh => {
             let begin = if freeze { sql!("begin; truncate only {}", table.name) } else { Sql::from("begin") };
@@ -98,14 +100,14 @@ async fn load(
         }
         Load::Add => {
             target.run(&*doing, "begin").await?;
+            appended = existing::has_rows(target, &table.name).await?;
             TriggerGuard::raise(context, target, table).await?
         }
         Load::Replace => {
             target.run(&*doing, "begin").await?;
+            existing::must_be_ours(target, &table.name).await?;
             let guard = TriggerGuard::raise(context, target, table).await?;
-            let users = if table.configuration { users_rows(target, table).await? } else { Sql::from("") };
-            // DELETE, because TRUNCATE refuses a table that a foreign key references.
-            target.run(&*doing, sql!("delete from only {} {}", table.name, users)).await?;
+            existing::empty(context, target, std::slice::from_ref(&table.name)).await?;
             guard
         }
     };
@@ -133,23 +135,9 @@ async fn load(
         Broken::Target(error) => target.error(&*doing, error),
     })?;
     guard.lower(target).await?;
-    let record = journal::copied(&table.name, copied.rows, copied.bytes);
+    let record = journal::copied(&table.name, copied.rows, copied.bytes, appended);
     target.run(&*doing, sql!("{}; commit", record)).await?;
     Ok(copied)
-}
-
-/// The WHERE clause of a configuration table's rows that are the user's, as the target's own extension has it: the source's is
-/// never run here.
-async fn users_rows(target: &Client, table: &TablePlan) -> Result<Sql, PgError> {
-    const CONDITION: &str = "
-select c.condition from pg_catalog.pg_extension e, unnest(e.extconfig, e.extcondition) as c(oid, condition)
-where c.oid = $1::text::pg_catalog.regclass";
-    let name = crate::sql::render(&table.name);
-    let rows = target.query("read an extension's condition", CONDITION, &[(&name, Type::TEXT)]).await?;
-    match rows.first() {
-        Some(row) => Ok(Sql::from_catalog(target.get::<String>(row, 0)?)),
-        None => Ok(Sql::from("")),
-    }
 }
 
 /// A table without columns has no list: `()` is a syntax error, and no list means none.

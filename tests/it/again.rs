@@ -1,0 +1,83 @@
+//! A new try after a run that did not end takes nothing away that is not the migration's own.
+
+use crate::harness::gate::{Gate, create_gated};
+use crate::harness::pair::Pair;
+
+#[test]
+fn a_new_try_keeps_rows_that_were_there_before_the_first() {
+    let Some(pair) = Pair::start() else { return };
+    for (cluster, rows) in [(&pair.source, 100), (&pair.target, 0)] {
+        create_gated(cluster, "app", rows);
+        cluster.sql("app", "CREATE TABLE parent (id int PRIMARY KEY)");
+    }
+    pair.source.sql("app", "INSERT INTO parent SELECT generate_series(1, 100)");
+    pair.target.sql(
+        "app",
+        "INSERT INTO plain VALUES (1001, 'mine');
+         CREATE TABLE child (parent int REFERENCES parent ON DELETE CASCADE)",
+    );
+    let migrate =
+        || pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump", "--append", "--jobs=2"]);
+
+    let gate = Gate::Rows.close(&pair.target, "app");
+    let run = migrate().spawn();
+    gate.wait_for_somebody(&pair.target, "app");
+    pair.target.wait_until("app", "((SELECT count(*) FROM plain) = 101 AND (SELECT count(*) FROM parent) = 100)");
+    run.signal("TERM");
+    run.wait().expect_code(143);
+    drop(gate);
+    pair.target.sql("app", "INSERT INTO child VALUES (7)");
+
+    let outcome = migrate().run().expect_code(3);
+    assert!(
+        outcome.stderr.contains("Table public.plain in database 'app' of the target had rows before run"),
+        "{outcome}"
+    );
+    assert_eq!(pair.target.value("app", "SELECT count(*) FROM plain"), "101");
+
+    migrate().args(["--skip-table", "plain"]).run().expect_code(0);
+    assert_eq!(pair.target.value("app", "SELECT count(*) FROM plain"), "101");
+    assert_eq!(pair.target.value("app", "SELECT count(*) FROM gated"), "100");
+    assert_eq!(pair.target.value("app", "SELECT count(*) FROM parent JOIN child ON parent = id"), "1");
+    assert_eq!(pair.target.value("app", "SELECT count(*) FROM parent"), "100");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_database_whose_rows_are_complete_is_not_dropped_by_a_new_try() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 10);
+    pair.source.sql("app", "CREATE MATERIALIZED VIEW summary AS SELECT public.gate(3, 1) AS one");
+    pair.target.create_database("app");
+    let migrate = || pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump"]);
+
+    let gate = pair.target.session("app");
+    gate.sql("SELECT pg_advisory_lock(3)");
+    let run = migrate().spawn();
+    pair.target.wait_until("app", "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)");
+    run.signal("TERM");
+    run.wait().expect_code(143);
+    drop(gate);
+    pair.target.sql("app", "INSERT INTO plain (id, text) VALUES (1001, 'written by an application')");
+
+    let outcome = migrate().run().expect_code(3);
+    assert!(outcome.stderr.contains("its rows are complete"), "{outcome}");
+    assert_eq!(pair.target.value("app", "SELECT count(*) FROM plain"), "11");
+}
+
+#[test]
+fn large_objects_of_the_target_are_neither_replaced_nor_removed() {
+    let Some(pair) = Pair::start() else { return };
+    for (cluster, oid) in [(&pair.source, 4711), (&pair.target, 4712)] {
+        cluster.create_database("app");
+        cluster.sql("app", &format!("CREATE TABLE t (id int PRIMARY KEY); SELECT lo_from_bytea({oid}, 'large')"));
+    }
+    let migrate = || pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump"]);
+    let outcome = migrate().run().expect_code(3);
+    assert!(outcome.stderr.contains("Database 'app' of the target has 1 large objects"), "{outcome}");
+    assert_eq!(pair.target.value("app", "SELECT string_agg(oid::text, ' ') FROM pg_largeobject_metadata"), "4712");
+
+    pair.target.sql("app", "SELECT lo_unlink(4712)");
+    migrate().run().expect_code(0);
+    pair.assert_equal("app");
+}
