@@ -151,7 +151,7 @@ from pg_catalog.pg_roles r where r.rolname = current_user";
 
 async fn user(client: &Client) -> Result<User, PgError> {
     // From 16 on a member may not always SET ROLE, which giving away ownership asks for.
-    let member = if client.version().grants_subscriptions() { "SET" } else { "MEMBER" };
+    let member = if client.version().qualifies_memberships() { "SET" } else { "MEMBER" };
     let row = client.one("read our own rights", USER, &[(&member, Type::TEXT)]).await?;
     Ok(User {
         name: client.get(&row, 0)?,

@@ -91,9 +91,12 @@ fn with_pg_create_subscription_a_database_is_replicated() {
 fn a_member_that_may_not_set_role_keeps_what_it_cannot_give_away() {
     let Some(versions) = Versions::with_target_since(16) else { return };
     let pair = pair_of(versions);
-    pair.target.sql("postgres", "CREATE ROLE app LOGIN; GRANT app TO admin WITH INHERIT TRUE, SET FALSE");
+    pair.target.sql("postgres", "CREATE ROLE app_owner; GRANT app_owner TO admin WITH INHERIT TRUE, SET FALSE");
     let outcome = migrate(&pair).args(["--force-method", "dump"]).run().expect_code(0);
-    assert!(outcome.stderr.contains("cannot make these roles owners of anything on the target: \"app\""), "{outcome}");
+    assert!(
+        outcome.stderr.contains("cannot make these roles owners of anything on the target: \"app_owner\""),
+        "{outcome}"
+    );
 }
 
 #[test]
