@@ -209,9 +209,7 @@ pub(super) async fn drop_slots(
     let mut dropped = false;
     for attempt in 0..DROP_ATTEMPTS {
         let rows = client.query(&*doing, SLOTS, &[(&slot, text.clone()), (&oid, text.clone())]).await?;
-        if rows.is_empty() {
-            break;
-        }
+        let mut in_use = false;
         for row in &rows {
             let name: String = client.get(row, 0)?;
             let statement = sql!("select pg_catalog.pg_drop_replication_slot({})", Literal::new(name));
@@ -219,6 +217,7 @@ pub(super) async fn drop_slots(
                 Ok(()) => dropped = true,
                 // Whoever uses it takes a moment to end.
                 Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) && attempt + 1 < DROP_ATTEMPTS => {
+                    in_use = true;
                     if let Some(pid) = client.get::<Option<i32>>(row, 1)? {
                         // It may end by itself, whether or not we are allowed to ask.
                         drop(client.run(&*doing, sql!("select pg_catalog.pg_terminate_backend({})", pid)).await);
@@ -227,6 +226,9 @@ pub(super) async fn drop_slots(
                 Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => {}
                 Err(error) => return Err(error),
             }
+        }
+        if !in_use {
+            break;
         }
         tokio::time::sleep(DROP_PAUSE).await;
     }

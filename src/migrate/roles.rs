@@ -165,23 +165,10 @@ fn grant(membership: &Membership, client: &Client) -> Sql {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::fixture;
 
     fn role() -> Role {
-        Role {
-            name: "app".to_owned(),
-            superuser: false,
-            inherit: true,
-            create_role: false,
-            create_database: false,
-            login: true,
-            replication: false,
-            bypass_rls: false,
-            connection_limit: -1,
-            valid_until: None,
-            verifier: None,
-            settings: Vec::new(),
-            comment: None,
-        }
+        Role { verifier: None, ..fixture::role("app") }
     }
 
     #[test]

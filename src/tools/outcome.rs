@@ -32,7 +32,7 @@ pub enum Phase {
 /// The entry of the archive that `pg_restore` names in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TocEntryRef {
-    /// Its number in the archive; see [`Toc::entry`](super::Toc::entry).
+    /// Its number in the archive; [`Entry::dump_id`](super::Entry::dump_id).
     pub dump_id: u32,
     /// The catalog that describes the object on the source, or 0.
     pub catalog: u32,

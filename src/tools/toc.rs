@@ -235,11 +235,6 @@ impl Toc {
         Ok(Self { entries })
     }
 
-    /// The entry that a message of `pg_restore` speaks of.
-    pub fn entry(&self, dump_id: u32) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.dump_id == dump_id)
-    }
-
     /// The list of those entries that `keep` wants, for [`RestoreRequest::list`](super::RestoreRequest::list).
     pub fn write_list(&self, keep: impl Fn(&Entry) -> bool) -> String {
         let mut list = String::new();
@@ -264,6 +259,10 @@ mod tests {
         Toc::parse([(Section::PreData, PRE_DATA), (Section::PostData, POST_DATA)]).unwrap()
     }
 
+    fn entry(dump_id: u32) -> Entry {
+        zoo().entries.into_iter().find(|entry| entry.dump_id == dump_id).unwrap()
+    }
+
     fn matching(predicate: impl Fn(&Entry) -> bool) -> Vec<String> {
         zoo().entries.iter().filter(|entry| predicate(entry)).map(ToString::to_string).collect()
     }
@@ -281,7 +280,7 @@ mod tests {
 
     #[test]
     fn kinds_of_several_words_are_read_whole() {
-        let kind = |dump_id| zoo().entry(dump_id).unwrap().description.clone();
+        let kind = |dump_id| entry(dump_id).description.clone();
         assert_eq!(kind(218), "TABLE");
         assert_eq!(kind(3306), "TABLE ATTACH");
         assert_eq!(kind(222), "MATERIALIZED VIEW");
@@ -292,7 +291,7 @@ mod tests {
 
     #[test]
     fn comments_go_with_their_object() {
-        let section = |dump_id| zoo().entry(dump_id).unwrap().section;
+        let section = |dump_id| entry(dump_id).section;
         assert_eq!(section(3492), Section::PreData, "comment on a table");
         assert_eq!(section(3502), Section::PostData, "comment on a constraint");
         assert_eq!(section(3503), Section::PostData, "comment on an index");

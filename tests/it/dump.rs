@@ -1,21 +1,14 @@
 //! The dump method: everything arrives as it was, or the database is reported as failed.
 
-use crate::harness::cli::Run;
 use crate::harness::fixture::create_shop;
 use crate::harness::pair::Pair;
 
 /// Creates the source's roles, `database` and what is in it but the rows on the target, as a user would before a migration.
 fn load_schema(pair: &Pair, database: &str) {
-    const ROLES: &str = r#"pg_dumpall --roles-only -d "$1" | grep -v '"\?postgres"\?;\|ROLE postgres' | psql -qX -v ON_ERROR_STOP=1 "$2""#;
     const SCHEMA: &str = r#"pg_dump -Fc --schema-only -d "$1" | pg_restore --exit-on-error -d "$2""#;
     pair.target.create_database(database);
-    for (script, database) in [(ROLES, "postgres"), (SCHEMA, database)] {
-        Run::program("/bin/sh")
-            .args(["-euc", script, "sh", &pair.source.uri(database), &pair.target.uri(database)])
-            .env("PATH", pair.path())
-            .run()
-            .expect_code(0);
-    }
+    pair.copy_roles();
+    pair.shell(SCHEMA, database);
 }
 
 #[test]

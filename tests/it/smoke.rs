@@ -13,15 +13,9 @@ use crate::harness::wait::wait_for;
 
 /// Copies `database` with PostgreSQL's own tools; a pipe as a user would write it.
 fn dump_and_restore(pair: &Pair, database: &str) {
-    const ROLES: &str = r#"pg_dumpall --roles-only -d "$1" | grep -v '"\?postgres"\?;\|ROLE postgres' | psql -qX -v ON_ERROR_STOP=1 "$2""#;
     const DATABASE: &str = r#"pg_dump -Fc -d "$1" | pg_restore --exit-on-error -d "$2""#;
-    for (script, database) in [(ROLES, "postgres"), (DATABASE, database)] {
-        Run::program("/bin/sh")
-            .args(["-euc", script, "sh", &pair.source.uri(database), &pair.target.uri(database)])
-            .env("PATH", pair.path())
-            .run()
-            .expect_code(0);
-    }
+    pair.copy_roles();
+    pair.shell(DATABASE, database);
 }
 
 #[test]

@@ -37,6 +37,21 @@ impl Pair {
         Some(Self::of(Versions::of_majors(source, target)?, &Options::default(), &Options::default()))
     }
 
+    /// Runs a script of `sh`, in which `$1` and `$2` are `database` of the source and of the target.
+    pub(crate) fn shell(&self, script: &str, database: &str) {
+        Run::program("/bin/sh")
+            .args(["-euc", script, "sh", &self.source.uri(database), &self.target.uri(database)])
+            .env("PATH", self.path())
+            .run()
+            .expect_code(0);
+    }
+
+    /// Creates the source's roles on the target with PostgreSQL's own tools.
+    pub(crate) fn copy_roles(&self) {
+        const ROLES: &str = r#"pg_dumpall --roles-only -d "$1" | grep -v '"\?postgres"\?;\|ROLE postgres' | psql -qX -v ON_ERROR_STOP=1 "$2""#;
+        self.shell(ROLES, "postgres");
+    }
+
     /// Servers of these versions.
     pub(crate) fn of(versions: Versions, source: &Options, target: &Options) -> Self {
         let (source, target) = std::thread::scope(|scope| {
