@@ -26,6 +26,7 @@
 //! | why a database is dumped rather than replicated | [`plan`] |
 //! | why validation refused: the id in brackets in its output | [`validate`], a file per topic |
 //! | how one database is moved, step by step | [`migrate`], from its `database.rs` |
+//! | what proves that two databases are equal | [`verify`] |
 //! | arguments of pg_dump and pg_restore, harmless restore errors | [`tools`] |
 //! | a line of the log, a field of the JSON, the exit code | [`report`], [`error`] |
 //!
@@ -80,6 +81,7 @@ pub mod shutdown;
 pub mod sql;
 pub mod tools;
 pub mod validate;
+pub mod verify;
 
 use std::process::ExitCode;
 
