@@ -3,11 +3,14 @@
 mod database;
 mod probe;
 mod relations;
+mod sequences;
 mod server;
 
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+
+pub use sequences::{SequenceState, sequence_states};
 
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
 use crate::logger;
