@@ -34,4 +34,5 @@ mod standby;
 mod tidy;
 mod tls;
 mod validation;
+mod verify_schema;
 mod versions;

@@ -3,8 +3,8 @@
 //! An object's properties are one JSON object. A null is a property that the object does not have; a value that is an object
 //! again is one property for each of its keys (`{"option": {"fillfactor": "70"}}` is the property `option fillfactor`). A
 //! key that begins with `#` holds the hash of a secret: whether it is equal is told, what it is is not. One that begins with
-//! `@` tells us something and is not compared. The key `unreadable` lists properties that this side may not read: they are not
-//! compared either.
+//! `@` tells us something and is not compared. The key `incomparable` lists properties of which this side cannot say
+//! anything useful.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,6 +84,12 @@ impl Mismatch {
         }
     }
 
+    /// Whether both are still as their server made them.
+    pub(super) fn is_initial(&self) -> bool {
+        let initial = |properties: &Properties| properties.get("@initial") == Some(&Property::Plain(Value::Bool(true)));
+        matches!(&self.kind, Kind::Property { source, target, .. } if initial(source) && initial(target))
+    }
+
     /// Whether it is a membership that only the target's user has: whoever creates a role becomes a member of it.
     pub(super) fn is_own_membership(&self) -> bool {
         matches!(&self.kind, Kind::Extra(properties) if properties.get("@own") == Some(&Property::Plain(Value::Bool(true))))
@@ -135,13 +141,13 @@ pub(super) fn differences(class: &'static str, sparse: bool, source: &Objects, t
 #[derive(Default)]
 struct Read {
     properties: Properties,
-    unreadable: BTreeSet<String>,
+    incomparable: BTreeSet<String>,
 }
 
 /// Text that is no JSON object has no properties: none of our queries gives such.
 fn read(text: &str) -> Read {
     let Ok(mut map) = serde_json::from_str::<Map<String, Value>>(text) else { return Read::default() };
-    let unreadable = match map.remove("unreadable") {
+    let incomparable = match map.remove("incomparable") {
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => BTreeSet::new(),
     };
@@ -163,21 +169,21 @@ fn read(text: &str) -> Read {
             value => insert("", key, value),
         }
     }
-    Read { properties, unreadable }
+    Read { properties, incomparable }
 }
 
-/// Names of the properties that are not equal, of those that both sides could read.
+/// Names of the properties that are not equal, of those that both sides can compare.
 fn differing(source: &Read, target: &Read) -> Vec<String> {
     let names: BTreeSet<&String> = source.properties.keys().chain(target.properties.keys()).collect();
-    let unreadable = |name: &str| {
-        // `option password` is part of what `option` says is unreadable.
+    let incomparable = |name: &str| {
+        // `option password` is part of what is incomparable as `option`.
         let group = name.split(' ').next().unwrap_or_default();
-        [source, target].iter().any(|side| side.unreadable.contains(name) || side.unreadable.contains(group))
+        [source, target].iter().any(|side| side.incomparable.contains(name) || side.incomparable.contains(group))
     };
     names
         .into_iter()
         .filter(|name| !name.starts_with('@'))
-        .filter(|name| source.properties.get(*name) != target.properties.get(*name) && !unreadable(name))
+        .filter(|name| source.properties.get(*name) != target.properties.get(*name) && !incomparable(name))
         .cloned()
         .collect()
 }

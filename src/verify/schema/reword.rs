@@ -154,11 +154,12 @@ impl Wording {
         match &self.shape {
             Shape::Query => vec![sql!("create temporary view {} as {}", name, text)],
             Shape::Expression { from } => {
-                vec![sql!("create temporary view {} as select row({}) as expression {}", name, text, from)]
+                // Whatever their types are: a row is no column of a view, but can be null.
+                vec![sql!("create temporary view {} as select {} where row({}) is not null", name, from, text)]
             }
             Shape::Condition { base } => vec![sql!("create domain pg_temp.{} as {} check ({})", name, base, text)],
             Shape::Body { head } => vec![sql!("create {} {}", head, text)],
-            Shape::Arguments { head, tail } => vec![sql!("create {} pg_temp.{}({}) {}", *head, name, text, tail)],
+            Shape::Arguments { head, tail } => vec![sql!("create {} pg_temp.{} ({}) {}", *head, name, text, tail)],
             Shape::Rule { event, table } => vec![
                 sql!("create temporary table {} (like {})", name, table),
                 sql!("create rule {} as on {} to pg_temp.{} {}", name, *event, name, text),
@@ -178,11 +179,11 @@ impl Wording {
             }
             Shape::Body { .. } => {
                 "select pg_catalog.pg_get_function_sqlbody(oid) from pg_catalog.pg_proc
-                 where proname = 'pg_migrate_reworded' and pronamespace = pg_catalog.pg_my_temp_schema()"
+                 where pronamespace = pg_catalog.pg_my_temp_schema()"
             }
             Shape::Arguments { .. } => {
                 "select pg_catalog.pg_get_function_arguments(oid) from pg_catalog.pg_proc
-                 where proname = 'pg_migrate_reworded' and pronamespace = pg_catalog.pg_my_temp_schema()"
+                 where pronamespace = pg_catalog.pg_my_temp_schema()"
             }
             Shape::Rule { .. } => {
                 "select pg_catalog.substr(d.text, pg_catalog.strpos(d.text, '.pg_migrate_reworded')
@@ -229,8 +230,9 @@ fn shape(class: &str, name: &str, properties: &Properties) -> Option<Shape> {
                 Shape::Arguments { head, tail: sql!("{} language sql as ''", returns) }
             } else {
                 let arguments = catalog("arguments").unwrap_or_else(|| Sql::from(""));
-                let name = Ident::new(NAME);
-                Shape::Body { head: sql!("{} pg_temp.{}({}) {} language sql", head, name, arguments, returns) }
+                // The body may call arguments by the function's name.
+                let name = catalog("@name")?;
+                Shape::Body { head: sql!("{} pg_temp.{} ({}) {} language sql", head, name, arguments, returns) }
             }
         }
         ("rule", "definition") => {

@@ -54,7 +54,7 @@ fn user_mappings() -> Sql {
                        from pg_catalog.unnest(m.umoptions) o
                        cross join lateral (select pg_catalog.split_part(o, '=', 1),
                            pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)) part(name, value)),
-            'unreadable', case when m.umoptions is null and not u.rolsuper then '[\"option\"]'::jsonb end)
+            'incomparable', case when m.umoptions is null and not u.rolsuper then '[\"option\"]'::jsonb end)
         from pg_catalog.pg_user_mappings m
         join pg_catalog.pg_roles u on u.rolname = current_user
         where {}",

@@ -38,6 +38,16 @@ pub(super) fn users(catalog: &'static str, oid: &'static str) -> Sql {
     )
 }
 
+/// Whether the object `oid` of `catalog` did not come with another one, as constructors and casts come with a range type.
+pub(super) fn independent(catalog: &'static str, oid: &'static str) -> Sql {
+    sql!(
+        "not exists (select from pg_catalog.pg_depend part
+             where part.classid = 'pg_catalog.{}'::pg_catalog.regclass and part.objid = {} and part.deptype = 'i')",
+        catalog,
+        oid
+    )
+}
+
 /// Whether objects of the schema called `name` are compared: it is neither the journal nor temporary.
 pub(super) fn schema(name: &'static str) -> Sql {
     sql!("{} <> {} and {} !~ '^pg_(toast|temp_|toast_temp_)'", name, Literal::new(JOURNAL_SCHEMA), name)

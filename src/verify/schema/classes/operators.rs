@@ -2,7 +2,7 @@
 //! and access methods behind them.
 
 use super::Class;
-use super::fragments::{Versions, address, function, privileges, qualified, role, schema, users, when};
+use super::fragments::{Versions, address, function, independent, privileges, qualified, role, schema, users, when};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -28,10 +28,11 @@ fn casts() -> Sql {
             'context', case k.castcontext when 'e' then 'explicit' when 'a' then 'assignment' else 'implicit' end,
             'method', case k.castmethod when 'f' then 'function' when 'i' then 'inout' else 'binary' end)
         from pg_catalog.pg_cast k
-        where {}",
+        where {} and {}",
         address("pg_cast", "k.oid"),
         function("k.castfunc"),
-        users("pg_cast", "k.oid")
+        users("pg_cast", "k.oid"),
+        independent("pg_cast", "k.oid")
     )
 }
 
@@ -105,7 +106,7 @@ fn operator_classes() -> Sql {
     )
 }
 
-/// The version that the operating system gave a collation is the target's own affair. ICU's locale moved in 15, and once
+/// The version that the operating system gave a collation is the target's own affair, and its encoding the database's. ICU's locale moved in 15, and once
 /// more in 17.
 fn collations(versions: Versions) -> Sql {
     let (collate, ctype, locale) = if versions.own.has_one_locale_column() {
@@ -123,7 +124,7 @@ fn collations(versions: Versions) -> Sql {
         "select {}, {}, pg_catalog.jsonb_build_object(
             'owner', {}, 'provider', case k.collprovider when 'i' then 'icu' when 'b' then 'builtin' when 'd' then 'default'
                 else 'libc' end,
-            'deterministic', k.collisdeterministic, 'encoding', nullif(k.collencoding, -1),
+            'deterministic', k.collisdeterministic,
             'collate', {}, 'ctype', {}, 'locale', {} {})
         from pg_catalog.pg_collation k
         join pg_catalog.pg_namespace n on n.oid = k.collnamespace
@@ -140,18 +141,19 @@ fn collations(versions: Versions) -> Sql {
     )
 }
 
+/// Functions of conversions have one argument more since 14.
 fn conversions() -> Sql {
     sql!(
         "select {}, {}, pg_catalog.jsonb_build_object(
             'owner', {}, 'from', pg_catalog.pg_encoding_to_char(k.conforencoding),
-            'to', pg_catalog.pg_encoding_to_char(k.contoencoding), 'function', {}, 'default', k.condefault)
+            'to', pg_catalog.pg_encoding_to_char(k.contoencoding), 'function', k.conproc::pg_catalog.regproc::text,
+            'default', k.condefault)
         from pg_catalog.pg_conversion k
         join pg_catalog.pg_namespace n on n.oid = k.connamespace
         where {} and {}",
         address("pg_conversion", "k.oid"),
         qualified("n.nspname", "k.conname"),
         role("k.conowner"),
-        function("k.conproc"),
         schema("n.nspname"),
         users("pg_conversion", "k.oid")
     )

@@ -46,13 +46,13 @@ fn indexes(versions: Versions) -> Sql {
             '@table', r.name, 'table', r.name, 'access method', am.amname,
             'columns', (select pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ',
                     coalesce(pg_catalog.quote_ident(a.attname), '(expression)'),
-                    'collate ' || {}, {}, case when k.option & 1 = 1 then 'desc' end,
-                    case when k.option & 2 = 2 then 'nulls first' end) order by k.position)
+                    'collate ' || {}, {}, case when k.flags & 1 = 1 then 'desc' end,
+                    case when k.flags & 2 = 2 then 'nulls first' end) order by k.position)
                 from rows from (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indclass::pg_catalog.oid[]),
                                 pg_catalog.unnest(i.indcollation::pg_catalog.oid[]), pg_catalog.unnest(i.indoption::int2[]))
-                     with ordinality k(attnum, class, collation, option, position)
+                     with ordinality k(attnum, opclass, coll, flags, position)
                 left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                left join pg_catalog.pg_opclass o on o.oid = k.class
+                left join pg_catalog.pg_opclass o on o.oid = k.opclass
                 left join pg_catalog.pg_namespace n on n.oid = o.opcnamespace),
             'expressions', pg_catalog.pg_get_expr(i.indexprs, i.indrelid),
             'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
@@ -74,7 +74,7 @@ fn indexes(versions: Versions) -> Sql {
         join pg_catalog.pg_am am on am.oid = x.relam",
         relations(),
         address("pg_class", "x.oid"),
-        collation("k.collation"),
+        collation("k.coll"),
         qualified("n.nspname", "o.opcname"),
         options("x.reloptions"),
         when(versions.common().compares_nulls_in_unique_indexes(), ", 'nulls not distinct', i.indnullsnotdistinct")

@@ -1,7 +1,9 @@
 //! Functions, procedures and aggregates.
 
 use super::Class;
-use super::fragments::{Versions, address, function, guarded_options, privileges, role, schema, users, when};
+use super::fragments::{
+    Versions, address, function, guarded_options, independent, privileges, role, schema, users, when,
+};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -17,7 +19,7 @@ fn routines(versions: Versions, kinds: &'static str) -> Sql {
     sql!(
         "select {}, p.oid::pg_catalog.regprocedure::text, pg_catalog.jsonb_build_object(
             'owner', {}, 'privileges of', {}, 'setting', {},
-            'language', l.lanname, 'window', nullif(p.prokind = 'w', false),
+            '@name', pg_catalog.quote_ident(p.proname), 'language', l.lanname, 'window', nullif(p.prokind = 'w', false),
             'arguments', pg_catalog.pg_get_function_arguments(p.oid), 'result', pg_catalog.pg_get_function_result(p.oid),
             'body', nullif(p.prosrc, ''), 'library', p.probin,
             'volatility', case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
@@ -29,7 +31,7 @@ fn routines(versions: Versions, kinds: &'static str) -> Sql {
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         join pg_catalog.pg_language l on l.oid = p.prolang
-        where p.prokind in ({}) and {} and {}",
+        where p.prokind in ({}) and {} and {} and {}",
         address("pg_proc", "p.oid"),
         role("p.proowner"),
         privileges(versions, "p.proacl", "f", "p.proowner"),
@@ -38,7 +40,8 @@ fn routines(versions: Versions, kinds: &'static str) -> Sql {
         when(versions.common().has_sql_bodies(), ", 'SQL body', pg_catalog.pg_get_function_sqlbody(p.oid)"),
         kinds,
         schema("n.nspname"),
-        users("pg_proc", "p.oid")
+        users("pg_proc", "p.oid"),
+        independent("pg_proc", "p.oid")
     )
 }
 

@@ -10,7 +10,7 @@ use crate::sql::{Literal, Sql};
 pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
     let mut classes = vec![
         Class::new("schema", schemas(versions)),
-        Class::new("extension", extensions(scope)),
+        Class::new("extension", extensions(versions, scope)),
         Class::new("event trigger", event_triggers()),
         Class::new("default privileges", default_privileges(versions)),
         Class { sparse: true, ..Class::new("system object", system_privileges(versions)) },
@@ -22,39 +22,46 @@ pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
     classes
 }
 
-/// `public` came with the database. Up to 14 the superuser owns it and everybody may create in it; from 15 on whoever owns the
-/// database does, and nobody else creates. That change of defaults is what a migration across it brings, and no difference.
+/// `public` came with the database: up to 14 the superuser (10) owns it and everybody may create in it, from 15 on whoever owns
+/// the database does, and nobody else creates. `@initial` says that it is still like that, which is equal whatever it means.
 fn schemas(versions: Versions) -> Sql {
-    let crossing = !versions.own.gives_public_to_database_owners() && versions.other.gives_public_to_database_owners();
-    let crossing = if crossing { "n.nspname = 'public'" } else { "false" };
-    let rows = sql!(
-        "(select p.* from pg_catalog.aclexplode(coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) p
-          where not ({} and p.grantee = 0 and p.privilege_type = 'CREATE'))",
-        crossing
-    );
+    let owner = if versions.own.gives_public_to_database_owners() {
+        "(select r.oid from pg_catalog.pg_roles r where r.rolname = 'pg_database_owner')"
+    } else {
+        "10"
+    };
     sql!(
         "select {}, pg_catalog.quote_ident(n.nspname), pg_catalog.jsonb_build_object(
-            'owner', case when {} and n.nspowner = 10 then 'pg_database_owner' else {} end, 'privileges of', {})
+            'owner', {}, 'privileges of', {},
+            '@initial', n.nspname = 'public' and n.nspowner = {} and n.nspacl is not distinct from (
+                select i.initprivs from pg_catalog.pg_init_privs i
+                where i.classoid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and i.objoid = n.oid))
         from pg_catalog.pg_namespace n
         where {} and (n.nspname = 'public' or {})",
         address("pg_namespace", "n.oid"),
-        crossing,
         role("n.nspowner"),
-        granted(versions, rows, "n.nspowner"),
+        privileges(versions, "n.nspacl", "n", "n.nspowner"),
+        owner,
         schema("n.nspname"),
         users("pg_namespace", "n.oid")
     )
 }
 
-fn extensions(scope: &Scope) -> Sql {
+/// A newer server brings newer versions of extensions: the version that it installs unasked is none to compare.
+fn extensions(versions: Versions, scope: &Scope) -> Sql {
+    let newer = versions.own.major() > versions.other.major();
     let excluded = scope.excluded_extensions.iter().map(String::as_str).chain(provider::EXTENSIONS.iter().copied());
     sql!(
         "select {}, pg_catalog.quote_ident(e.extname), pg_catalog.jsonb_build_object(
-            'schema', pg_catalog.quote_ident(n.nspname), 'version', e.extversion)
+            'schema', pg_catalog.quote_ident(n.nspname), 'version', e.extversion,
+            'incomparable', case when {} and e.extversion = (
+                select a.default_version from pg_catalog.pg_available_extensions() a(name, default_version, comment)
+                where a.name = e.extname) then '[\"version\"]'::jsonb end)
         from pg_catalog.pg_extension e
         join pg_catalog.pg_namespace n on n.oid = e.extnamespace
         where e.extname not in ({})",
         address("pg_extension", "e.oid"),
+        if newer { "true" } else { "false" },
         Sql::join(excluded.map(Literal::new), ", ")
     )
 }
@@ -134,7 +141,8 @@ fn default_privileges(versions: Versions) -> Sql {
     )
 }
 
-/// What was granted or revoked on objects of the system and of extensions since they were made.
+/// What was granted or revoked on objects of the system and of extensions since they were made. As in pg_dump, the
+/// information schema is left out: `pg_init_privs` does not know how its privileges began.
 fn system_privileges(versions: Versions) -> Sql {
     sql!(
         "with object(class, oid, sub, acl, kind, owner) as (
@@ -169,7 +177,8 @@ fn system_privileges(versions: Versions) -> Sql {
         select c.class, c.oid, c.sub, p.type || ' ' || p.identity, pg_catalog.jsonb_build_object(
             'granted to', {}, 'revoked from', {})
         from changed c
-        cross join lateral pg_catalog.pg_identify_object(c.class, c.oid, c.sub) p",
+        cross join lateral pg_catalog.pg_identify_object(c.class, c.oid, c.sub) p
+        where p.schema is distinct from 'information_schema'",
         granted(versions, only("acl", "initial"), "c.owner"),
         granted(versions, only("initial", "acl"), "c.owner")
     )
