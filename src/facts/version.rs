@@ -47,6 +47,11 @@ impl ServerVersion {
         self.major() >= 15
     }
 
+    /// Schema `public` belongs to `pg_database_owner` (15).
+    pub fn gives_public_to_database_owner(self) -> bool {
+        self.major() >= 15
+    }
+
     /// `pg_stat_subscription_stats` counts failures (15).
     pub fn counts_subscription_errors(self) -> bool {
         self.major() >= 15

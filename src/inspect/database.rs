@@ -41,6 +41,7 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         large_objects: summary.large_objects,
         owners: summary.owners.into_iter().collect(),
         user_objects: summary.user_objects,
+        public_schema: summary.public_schema,
         may_create: summary.may_create,
         publication,
         journal,
@@ -61,7 +62,10 @@ async fn extensions(client: &Client) -> Result<Vec<Extension>, PgError> {
 }
 
 const LANGUAGES: &str = "
-select l.lanname::text, l.lanpltrusted, e.extname::text
+select l.lanname::text, l.lanpltrusted, e.extname::text,
+       l.lanplcallfoid >= $1 and not exists (
+           select from pg_catalog.pg_depend m
+           where m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and m.objid = l.lanplcallfoid and m.deptype = 'e')
 from pg_catalog.pg_language l
 left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_language'::pg_catalog.regclass and d.objid = l.oid
      and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
@@ -69,10 +73,15 @@ left join pg_catalog.pg_extension e on e.oid = d.refobjid
 where l.lanispl order by 1";
 
 async fn languages(client: &Client) -> Result<Vec<Language>, PgError> {
-    let rows = client.query("list languages", LANGUAGES, &[]).await?;
+    let rows = client.query("list languages", LANGUAGES, &[(&relations::FIRST_USER_OID, Type::OID)]).await?;
     rows.iter()
         .map(|row| {
-            Ok(Language { name: client.get(row, 0)?, trusted: client.get(row, 1)?, extension: client.get(row, 2)? })
+            Ok(Language {
+                name: client.get(row, 0)?,
+                trusted: client.get(row, 1)?,
+                extension: client.get(row, 2)?,
+                own_handler: client.get(row, 3)?,
+            })
         })
         .collect()
 }
@@ -134,6 +143,7 @@ struct Summary {
     large_objects: LargeObjects,
     owners: Vec<String>,
     user_objects: i64,
+    public_schema: bool,
     may_create: bool,
 }
 
@@ -173,7 +183,8 @@ select (select count(*) from pg_catalog.pg_largeobject_metadata),
           and not pg_catalog.pg_has_role(m.lomowner, 'USAGE') and not exists (
               select from pg_catalog.aclexplode(m.lomacl) a
               where a.privilege_type = 'SELECT'
-                and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE'))))";
+                and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE')))),
+       pg_catalog.to_regnamespace('public') is not null";
 
 async fn summary(client: &Client) -> Result<Summary, PgError> {
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
@@ -183,6 +194,7 @@ async fn summary(client: &Client) -> Result<Summary, PgError> {
         large_objects: LargeObjects { count: client.get(&row, 0)?, unreadable: client.get(&row, 4)? },
         owners: client.get(&row, 1)?,
         user_objects: client.get(&row, 2)?,
+        public_schema: client.get(&row, 5)?,
         may_create: client.get(&row, 3)?,
     })
 }

@@ -97,6 +97,8 @@ pub struct Migration {
     pub drop_first: bool,
     /// How the target database comes to be.
     pub creation: Creation,
+    /// What a new database has and the source's has not.
+    pub drop_initial: Vec<Initial>,
     /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
     /// their extension did not write itself.
     pub empty_first: Vec<QualifiedName>,
@@ -178,6 +180,15 @@ pub enum Creation {
     UseFilled,
 }
 
+/// What every database has when it is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initial {
+    /// The schema `public`.
+    SchemaPublic,
+    /// The extension `plpgsql`.
+    ExtensionPlpgsql,
+}
+
 /// One table's rows.
 #[derive(Clone, Debug)]
 pub struct TablePlan {
@@ -185,6 +196,8 @@ pub struct TablePlan {
     pub name: QualifiedName,
     /// Columns to copy.
     pub columns: Vec<Ident>,
+    /// Whether it is a partitioned table, whose rows are those of all its partitions and find their partition anew.
+    pub partitioned: bool,
     /// Whether it is a configuration table of an extension, which fills it itself when it is created.
     pub configuration: bool,
     /// Only rows of this WHERE clause, which the extension's author wrote.
@@ -289,6 +302,7 @@ fn migration(
         .then(|| content::publishable(selection, &pair.name, source).map(|table| table.name.clone()).collect());
     let content = content::sort(selection, &pair.name, source, existing, published);
     Migration {
+        drop_initial: creation::drop_initial(facts, &creation, source),
         empty_first: creation::empty_first(&creation, target, &content),
         transfer,
         obstacles,

@@ -35,3 +35,4 @@ mod tidy;
 mod tls;
 mod validation;
 mod versions;
+mod zoo;
