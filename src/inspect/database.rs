@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::relations;
+use super::{relations, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -23,8 +23,13 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         relations::sequences(client),
         relations::materialized_views(client),
     )?;
-    let (event_triggers, publications, subscriptions, summary) =
-        tokio::try_join!(event_triggers(client), publications(client, ours), subscriptions(client), summary(client),)?;
+    let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
+        event_triggers(client),
+        publications(client, ours),
+        subscriptions(client),
+        storage::storage(client),
+        summary(client),
+    )?;
     let (publication, journal) = match side {
         Side::Source => (try_publication(client).await?, None),
         Side::Target => (Probe::Untried, journal(client).await?),
@@ -39,6 +44,7 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         publications,
         subscriptions,
         large_objects: summary.large_objects,
+        storage,
         owners: summary.owners.into_iter().collect(),
         user_objects: summary.user_objects,
         public_schema: summary.public_schema,

@@ -368,7 +368,9 @@ fn a_new_database_loses_what_the_source_has_dropped() {
     let mut example = Example::new();
     example.add_database("bare");
     let bare = example.facts.databases.last_mut().unwrap();
-    bare.source.as_mut().unwrap().public_schema = false;
+    let source = bare.source.as_mut().unwrap();
+    source.public_schema = false;
+    source.extensions.clear();
     let plan = example.plan();
     assert_eq!(plan.migration("bare").drop_initial, [Initial::SchemaPublic, Initial::ExtensionPlpgsql]);
     // The target has this one already.
