@@ -1,5 +1,6 @@
 //! Spellings that clap does not know: two-letter short options, and prefixes of long ones.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use clap::CommandFactory;
@@ -60,7 +61,11 @@ pub fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<St
 fn long_options() -> Vec<String> {
     let mut command = Cli::command();
     command.build();
-    command.get_arguments().filter_map(|argument| argument.get_long()).map(str::to_owned).collect()
+    let names: BTreeSet<&str> = std::iter::once(&command)
+        .chain(command.get_subcommands())
+        .flat_map(|command| command.get_arguments().filter_map(|argument| argument.get_long()))
+        .collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn normalise_option(argument: String, known: &[String]) -> Result<String, Error> {
