@@ -156,7 +156,8 @@ struct Summary {
 /// Rows, array and table types come with their table; a sequence of a column too, but it may also have another owner.
 const SUMMARY: &str = "
 with member as (
-    select classid, objid from pg_catalog.pg_depend where deptype = 'e'
+    -- What belongs to an extension, or is part of another object: the server itself owns the functions of a range.
+    select classid, objid from pg_catalog.pg_depend where deptype in ('e', 'i')
 ), object(classid, oid, owner) as (
     select 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, c.relowner from pg_catalog.pg_class c
     where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c') and c.relpersistence <> 't'
