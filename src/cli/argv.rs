@@ -1,6 +1,5 @@
 //! Spellings that clap does not know: two-letter short options, and prefixes of long ones.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use clap::CommandFactory;
@@ -61,10 +60,13 @@ pub fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<St
 fn long_options() -> Vec<String> {
     let mut command = Cli::command();
     command.build();
-    let names: BTreeSet<&str> = std::iter::once(&command)
-        .chain(command.get_subcommands())
-        .flat_map(|command| command.get_arguments().filter_map(|argument| argument.get_long()))
-        .collect();
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    let mut names = Vec::new();
+    for name in commands.flat_map(clap::Command::get_arguments).filter_map(|argument| argument.get_long()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     names.into_iter().map(str::to_owned).collect()
 }
 

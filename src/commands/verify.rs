@@ -59,5 +59,5 @@ pub(super) async fn compare(
     comparison.databases.retain(|database| wanted(&database.name));
     let (events, receiver) = Events::channel();
     let context = Context { source, target, settings, events, cancel: token };
-    report.follow(receiver, verify::verify(&context, &comparison)).await
+    report.follow(receiver, Box::pin(verify::verify(&context, &comparison))).await
 }

@@ -165,7 +165,8 @@ fn contents(
         Some(published) => {
             let (replicated, later): (Vec<_>, Vec<_>) = tables.partition(|table| published.contains(&table.name));
             contents.relations = replicated;
-            contents.later = wait_for_finish(later.into_iter().chain(views), large_objects, !source.sequences.is_empty());
+            contents.later =
+                wait_for_finish(later.into_iter().chain(views), large_objects, !source.sequences.is_empty());
         }
     }
     contents.relations.sort_by_key(|relation| Reverse(relation.source.bytes.max(relation.target.bytes)));
@@ -180,11 +181,10 @@ fn wait_for_finish(relations: impl Iterator<Item = Relation>, large_objects: boo
             RelationKind::MaterializedView => "refreshed at the finish",
         },
     });
-    let large_objects = large_objects.then(|| Later {
-        what: "large objects".to_owned(),
-        reason: "copied at the finish",
-    });
-    let sequences = sequences.then(|| Later { what: "values of sequences".to_owned(), reason: "carried at the finish" });
+    let large_objects =
+        large_objects.then(|| Later { what: "large objects".to_owned(), reason: "copied at the finish" });
+    let sequences =
+        sequences.then(|| Later { what: "values of sequences".to_owned(), reason: "carried at the finish" });
     relations.chain(large_objects).chain(sequences).collect()
 }
 

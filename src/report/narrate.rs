@@ -1,9 +1,9 @@
 //! Events and findings as log lines.
 
-use super::summary::RunReport;
-use super::verification::{self, Line};
 use super::progress;
+use super::summary::RunReport;
 use super::text::{duration, repr, size};
+use super::verification::{self, Line};
 use crate::events::{DatabaseStatus, Event, RoleStatus};
 use crate::logger;
 use crate::validate::{Finding, Severity};

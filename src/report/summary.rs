@@ -181,9 +181,7 @@ impl RunReport {
         }
         let (count, total, names) = (late.len(), self.databases.len(), reprs(late));
         let message = format!("{count} of {total} databases did not catch up in time: {names}");
-        Some(
-            Error::new(Kind::Timeout, message).hint("replication goes on; run the same command again to wait on"),
-        )
+        Some(Error::new(Kind::Timeout, message).hint("replication goes on; run the same command again to wait on"))
     }
 }
 

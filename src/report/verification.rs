@@ -106,7 +106,10 @@ pub(super) fn lines(verdict: &Verdict, level: Option<Level>) -> Vec<Line> {
         )));
     }
     if !verdict.not_compared.is_empty() {
-        lines.push(Line::Warning(format!("{about}: not compared while replication runs: {}", later(&verdict.not_compared))));
+        lines.push(Line::Warning(format!(
+            "{about}: not compared while replication runs: {}",
+            later(&verdict.not_compared)
+        )));
     }
     if verdict.differences.is_empty() && verdict.failures.is_empty() {
         lines.push(Line::Info(format!("{about}: verified: {}", equal(verdict, level))));

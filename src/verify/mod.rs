@@ -52,7 +52,7 @@ pub async fn verify(context: &Context, comparison: &Comparison) -> Result<(), Er
     until_cancelled(context, maintenance, servers(context, &scope)).await?;
     for database in &comparison.databases {
         let name = database.name.as_str();
-        until_cancelled(context, (name, name), one(context, &scope, comparison.jobs, database)).await?;
+        until_cancelled(context, (name, name), Box::pin(one(context, &scope, comparison.jobs, database))).await?;
     }
     Ok(())
 }

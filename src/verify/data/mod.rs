@@ -29,10 +29,8 @@ pub(super) async fn compare(
     });
     let all: Vec<&Relation> = contents.relations.iter().collect();
     let read = async {
-        let (source, target) = tokio::try_join!(
-            Snapshot::take(&context.source, database),
-            Snapshot::take(&context.target, database)
-        )?;
+        let (source, target) =
+            tokio::try_join!(Snapshot::take(&context.source, database), Snapshot::take(&context.target, database))?;
         tokio::try_join!(
             sums(context, database, &source, &all, question, jobs),
             sums(context, database, &target, &all, question, jobs)

@@ -25,14 +25,20 @@ CREATE MATERIALIZED VIEW totals AS SELECT sum(total) AS t, count(*) AS "row" FRO
 
 /// A change on one side, and what is said of it.
 const CHANGES: [(&str, &str); 13] = [
-    ("UPDATE orders SET total = 0 WHERE id = 500", "table public.orders: 1000 rows on both sides, not all of them the same"),
+    (
+        "UPDATE orders SET total = 0 WHERE id = 500",
+        "table public.orders: 1000 rows on both sides, not all of them the same",
+    ),
     ("INSERT INTO orders VALUES (0, '', 1)", "table public.orders: 1000 rows on the source and 1001 on the target"),
     ("DELETE FROM orders WHERE id = 1000", "table public.orders: 1000 rows on the source and 999 on the target"),
     (
         "UPDATE orders SET total = CASE id WHEN 1 THEN 2.20 ELSE 1.10 END WHERE id IN (1, 2)",
         "table public.orders: 1000 rows on both sides, not all of them the same",
     ),
-    (r#"UPDATE "My ""shop"""."Größe, XL" SET value = '' WHERE "the key" LIKE '%"7"'"#, r#"table "My ""shop"""."Größe, XL": 100 rows on both"#),
+    (
+        r#"UPDATE "My ""shop"""."Größe, XL" SET value = '' WHERE "the key" LIKE '%"7"'"#,
+        r#"table "My ""shop"""."Größe, XL": 100 rows on both"#,
+    ),
     ("UPDATE parts SET id = 0 WHERE id = 300", "table public.parts_new: 187 rows on both sides"),
     ("UPDATE ONLY parent SET id = 3", "table public.parent: 1 rows on both sides"),
     ("UPDATE child SET id = 3", "table public.child: 1 rows on both sides"),
@@ -55,7 +61,8 @@ fn every_change_of_rows_is_a_difference_of_its_table_and_of_no_other() {
     }
     // The order of rows is nobody's concern.
     pair.target.sql("app", "UPDATE orders SET total = total WHERE id < 500");
-    let undo = "DROP TABLE orders, parts, parent, child, cache, nothing CASCADE; DROP SCHEMA \"My \"\"shop\"\"\" CASCADE;";
+    let undo =
+        "DROP TABLE orders, parts, parent, child, cache, nothing CASCADE; DROP SCHEMA \"My \"\"shop\"\"\" CASCADE;";
     verify(&pair).run().expect_code(0).expect_stderr("Database 'app': verified: ");
     for (change, said) in CHANGES {
         pair.target.sql("app", change);
