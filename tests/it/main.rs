@@ -34,5 +34,6 @@ mod standby;
 mod tidy;
 mod tls;
 mod validation;
+mod verify;
 mod versions;
 mod zoo;
