@@ -67,6 +67,11 @@ impl ServerVersion {
         self.major() >= 14
     }
 
+    /// A range of `ctid` is read without the rest of its table (14).
+    pub fn scans_ctid_ranges(self) -> bool {
+        self.major() >= 14
+    }
+
     /// Subscriptions can have `streaming`, and publishers send what it wants (14).
     pub fn streams_large_transactions(self) -> bool {
         self.major() >= 14
@@ -104,6 +109,11 @@ impl ServerVersion {
 
     /// Databases have a locale provider (15).
     pub fn has_locale_providers(self) -> bool {
+        self.major() >= 15
+    }
+
+    /// Schema `public` belongs to `pg_database_owner` (15).
+    pub fn gives_public_to_database_owner(self) -> bool {
         self.major() >= 15
     }
 

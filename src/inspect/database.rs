@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::relations;
+use super::{Purpose, relations, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -15,7 +15,11 @@ use crate::sql::names::{JOURNAL_SCHEMA, PREFIX, ReplicationNames};
 use crate::sql::{Ident, QualifiedName};
 
 /// All about one database, except whether tables have rows.
-pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side) -> Result<DatabaseFacts, PgError> {
+pub(super) async fn inspect(
+    client: &Client,
+    ours: &ReplicationNames,
+    purpose: Purpose,
+) -> Result<DatabaseFacts, PgError> {
     let (extensions, languages, tables, sequences, materialized_views) = tokio::try_join!(
         extensions(client),
         languages(client),
@@ -23,11 +27,17 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         relations::sequences(client),
         relations::materialized_views(client),
     )?;
-    let (event_triggers, publications, subscriptions, summary) =
-        tokio::try_join!(event_triggers(client), publications(client, ours), subscriptions(client), summary(client),)?;
-    let (publication, journal) = match side {
-        Side::Source => (try_publication(client).await?, None),
-        Side::Target => (Probe::Untried, journal(client).await?),
+    let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
+        event_triggers(client),
+        publications(client, ours),
+        subscriptions(client),
+        storage::storage(client),
+        summary(client),
+    )?;
+    let (publication, journal) = match (client.side(), purpose) {
+        (Side::Source, Purpose::Migrate) => (try_publication(client).await?, None),
+        (Side::Source, Purpose::Compare) => (Probe::Untried, None),
+        (Side::Target, _) => (Probe::Untried, journal(client).await?),
     };
     Ok(DatabaseFacts {
         extensions,
@@ -39,8 +49,10 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         publications,
         subscriptions,
         large_objects: summary.large_objects,
+        storage,
         owners: summary.owners.into_iter().collect(),
         user_objects: summary.user_objects,
+        public_schema: summary.public_schema,
         may_create: summary.may_create,
         publication,
         journal,
@@ -61,7 +73,10 @@ async fn extensions(client: &Client) -> Result<Vec<Extension>, PgError> {
 }
 
 const LANGUAGES: &str = "
-select l.lanname::text, l.lanpltrusted, e.extname::text
+select l.lanname::text, l.lanpltrusted, e.extname::text,
+       l.lanplcallfoid >= $1 and not exists (
+           select from pg_catalog.pg_depend m
+           where m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and m.objid = l.lanplcallfoid and m.deptype = 'e')
 from pg_catalog.pg_language l
 left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_language'::pg_catalog.regclass and d.objid = l.oid
      and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
@@ -69,10 +84,15 @@ left join pg_catalog.pg_extension e on e.oid = d.refobjid
 where l.lanispl order by 1";
 
 async fn languages(client: &Client) -> Result<Vec<Language>, PgError> {
-    let rows = client.query("list languages", LANGUAGES, &[]).await?;
+    let rows = client.query("list languages", LANGUAGES, &[(&relations::FIRST_USER_OID, Type::OID)]).await?;
     rows.iter()
         .map(|row| {
-            Ok(Language { name: client.get(row, 0)?, trusted: client.get(row, 1)?, extension: client.get(row, 2)? })
+            Ok(Language {
+                name: client.get(row, 0)?,
+                trusted: client.get(row, 1)?,
+                extension: client.get(row, 2)?,
+                own_handler: client.get(row, 3)?,
+            })
         })
         .collect()
 }
@@ -134,6 +154,7 @@ struct Summary {
     large_objects: LargeObjects,
     owners: Vec<String>,
     user_objects: i64,
+    public_schema: bool,
     may_create: bool,
 }
 
@@ -141,7 +162,8 @@ struct Summary {
 /// Rows, array and table types come with their table; a sequence of a column too, but it may also have another owner.
 const SUMMARY: &str = "
 with member as (
-    select classid, objid from pg_catalog.pg_depend where deptype = 'e'
+    -- What belongs to an extension, or is part of another object: the server itself owns the functions of a range.
+    select classid, objid from pg_catalog.pg_depend where deptype in ('e', 'i')
 ), object(classid, oid, owner) as (
     select 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, c.relowner from pg_catalog.pg_class c
     where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c') and c.relpersistence <> 't'
@@ -173,7 +195,8 @@ select (select count(*) from pg_catalog.pg_largeobject_metadata),
           and not pg_catalog.pg_has_role(m.lomowner, 'USAGE') and not exists (
               select from pg_catalog.aclexplode(m.lomacl) a
               where a.privilege_type = 'SELECT'
-                and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE'))))";
+                and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE')))),
+       pg_catalog.to_regnamespace('public') is not null";
 
 async fn summary(client: &Client) -> Result<Summary, PgError> {
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
@@ -183,6 +206,7 @@ async fn summary(client: &Client) -> Result<Summary, PgError> {
         large_objects: LargeObjects { count: client.get(&row, 0)?, unreadable: client.get(&row, 4)? },
         owners: client.get(&row, 1)?,
         user_objects: client.get(&row, 2)?,
+        public_schema: client.get(&row, 5)?,
         may_create: client.get(&row, 3)?,
     })
 }

@@ -1,6 +1,7 @@
 //! Facts and settings turned into a plan: every choice is made here, so that `migrate` has none to make. Pure.
 
 mod capacity;
+pub mod comparison;
 mod content;
 pub(crate) mod creation;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub(crate) mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
 use self::capacity::{Capacity, Share};
 pub use self::method::Obstacle;
@@ -97,6 +99,8 @@ pub struct Migration {
     pub drop_first: bool,
     /// How the target database comes to be.
     pub creation: Creation,
+    /// What a new database has and the source's has not.
+    pub drop_initial: Vec<Initial>,
     /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
     /// their extension did not write itself.
     pub empty_first: Vec<QualifiedName>,
@@ -178,6 +182,15 @@ pub enum Creation {
     UseFilled,
 }
 
+/// What every database has when it is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initial {
+    /// The schema `public`.
+    SchemaPublic,
+    /// The extension `plpgsql`.
+    ExtensionPlpgsql,
+}
+
 /// One table's rows.
 #[derive(Clone, Debug)]
 pub struct TablePlan {
@@ -185,6 +198,8 @@ pub struct TablePlan {
     pub name: QualifiedName,
     /// Columns to copy.
     pub columns: Vec<Ident>,
+    /// Whether it is a partitioned table, whose rows are those of all its partitions and find their partition anew.
+    pub partitioned: bool,
     /// Whether it is a configuration table of an extension, which fills it itself when it is created.
     pub configuration: bool,
     /// Only rows of this WHERE clause, which the extension's author wrote.
@@ -202,7 +217,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     pairs.sort_by_key(|pair| (Reverse(facts.source.database(&pair.name).map_or(0, |entry| entry.bytes)), &pair.name));
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
     share_capacity(facts, settings, &mut databases);
-    let jobs = settings.jobs.map_or_else(|| default_jobs(facts), usize::from);
+    let jobs = jobs(facts, settings.jobs);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let missing_roles = roles::missing(facts, &roles);
     Plan { roles, memberships, missing_roles, databases, jobs, index_jobs }
@@ -213,6 +228,11 @@ const DEFAULT_JOBS: i64 = 4;
 
 /// Connections that are left to others on each server: watching, replication, and the users' own.
 pub(crate) const SPARE_CONNECTIONS: i64 = 5;
+
+/// Connections to each server that carry or read rows.
+fn jobs(facts: &Facts, wanted: Option<NonZeroUsize>) -> usize {
+    wanted.map_or_else(|| default_jobs(facts), usize::from)
+}
 
 fn default_jobs(facts: &Facts) -> usize {
     let room = |server: &ServerFacts| server.free_connections() - SPARE_CONNECTIONS;
@@ -225,7 +245,7 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
         (Err(reason), _) | (_, Err(reason)) => Work::Unreachable { reason: reason.clone() },
         (Ok(source), Ok(Some(target))) if nothing_to_do(source, target) => Work::Nothing,
         (Ok(source), Ok(target)) => {
-            let previous = previous::find(&facts.source, &pair.name, source, target, &names, settings);
+            let previous = previous::find(&facts.source, &pair.name, source, target, &names, settings.force_method);
             match previous {
                 Previous::Running(publication) => {
                     let published = Some(publication.tables.clone());
@@ -289,6 +309,7 @@ fn migration(
         .then(|| content::publishable(selection, &pair.name, source).map(|table| table.name.clone()).collect());
     let content = content::sort(selection, &pair.name, source, existing, published);
     Migration {
+        drop_initial: creation::drop_initial(facts, &creation, source),
         empty_first: creation::empty_first(&creation, target, &content),
         transfer,
         obstacles,

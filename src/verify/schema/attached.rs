@@ -19,12 +19,14 @@ pub(super) enum Objects {
 }
 
 impl Objects {
-    /// Comments on the system's own objects come with it, but for that on the schema `public`.
+    /// Comments on the system's own objects come with it, but for that on the schema `public`. Large objects have whatever
+    /// number somebody gave them.
     fn query(self) -> &'static str {
         match self {
             Objects::OfDatabase => {
                 "select classoid, objoid, objsubid, 'comment', description from pg_catalog.pg_description
-                 where objoid >= 16384 or classoid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+                 where objoid >= 16384 or classoid in ('pg_catalog.pg_namespace'::pg_catalog.regclass,
+                                                       'pg_catalog.pg_largeobject'::pg_catalog.regclass)
                  union all
                  select classoid, objoid, objsubid, 'security label of ' || provider, label from pg_catalog.pg_seclabel"
             }

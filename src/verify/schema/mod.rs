@@ -1,9 +1,9 @@
 //! Compares everything but rows, catalog by catalog.
 //!
-//! One query for each class of objects lists them on both sides with all that is to be compared, see [`classes`]; what the
+//! One query for each class of objects lists them on both sides with all that is to be compared, see `classes`; what the
 //! older of the two servers does not know is left out. Comments and security labels come from one query each. Members of
 //! extensions belong to the extension, which is compared by its version. Definitions that differ only in their wording are
-//! recognised by having the target read both, see [`reword`].
+//! recognised by having the target read both, see `reword`.
 
 mod attached;
 mod classes;
