@@ -190,8 +190,9 @@ fn differing(source: &Read, target: &Read) -> Vec<String> {
 
 /// A property as both sides show it, for the eyes of a person: long texts are cut down to where they begin to differ.
 fn shown(source: Option<&Property>, target: Option<&Property>) -> [String; 2] {
+    let yes_or_no = [source, target].iter().any(|side| matches!(side, Some(Property::Plain(Value::Bool(_)))));
     abridge([source, target].map(|property| match property {
-        None => "none".to_owned(),
+        None => if yes_or_no { "no" } else { "none" }.to_owned(),
         Some(Property::Secret(_)) => "<hidden>".to_owned(),
         Some(Property::Plain(value)) => plain(value),
     }))

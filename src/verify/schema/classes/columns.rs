@@ -30,7 +30,7 @@ fn columns(versions: Versions) -> Sql {
             'storage', case when a.attstorage <> t.typstorage then case a.attstorage
                 when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end end,
             'option', {}, 'foreign table option', {},
-            'parents', nullif(a.attinhcount, 0), 'inherited only', case when not a.attislocal then true end,
+            'inherited only', nullif(not a.attislocal, false),
             'privileges of', {} {})
         from relation r
         join pg_catalog.pg_attribute a on a.attrelid = r.oid

@@ -1,7 +1,7 @@
 //! What belongs to the database as a whole: schemas, extensions, event triggers, publications, large objects, default
 //! privileges, and privileges on what is the system's or an extension's.
 
-use super::fragments::{Versions, address, granted, not_ours, privileges, role, schema, users, when};
+use super::fragments::{Versions, address, firing, granted, not_ours, privileges, role, schema, users, when};
 use super::{Class, Scope};
 use crate::facts::provider;
 use crate::sql;
@@ -70,11 +70,12 @@ fn event_triggers() -> Sql {
     sql!(
         "select {}, pg_catalog.quote_ident(t.evtname), pg_catalog.jsonb_build_object(
             'owner', {}, 'event', t.evtevent, 'function', t.evtfoid::pg_catalog.regprocedure::text,
-            'enabled', t.evtenabled, 'tags', pg_catalog.to_jsonb(t.evttags))
+            'enabled', {}, 'tags', pg_catalog.to_jsonb(t.evttags))
         from pg_catalog.pg_event_trigger t
         where {}",
         address("pg_event_trigger", "t.oid"),
         role("t.evtowner"),
+        firing("t.evtenabled"),
         users("pg_event_trigger", "t.oid")
     )
 }
