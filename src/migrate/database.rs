@@ -89,22 +89,31 @@ impl Run<'_> {
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
         let _on_source = Lock::take(&context.source, name).await?;
-        self.set_progress(Progress::Incomplete);
+        let on_target = create::claim(context, name, migration).await?;
         if migration.drop_first {
-            let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
-            for what in swept.dropped {
-                tracing::info!(target: logger::MIGRATE, "{}: dropped {what}, which an earlier run left", logger::database(name));
-            }
-            if let Some(what) = swept.left.first() {
-                return Err(Error::new(Kind::Failed, format!("an earlier run left {what}"))
-                    .hint("remove the cause, or drop it by hand, and run again"));
-            }
+            self.drop_leftovers().await?;
         }
-        create::database(context, self.database, migration).await?;
-        let _on_target = Lock::take(&context.target, name).await?;
+        let _on_target = create::again(context, name, migration, on_target).await?;
+        // Only now: what replicates into a database that another run holds is not ours to undo.
+        self.set_progress(Progress::Incomplete);
+        create::prepare(context, name, migration).await?;
         match migration.transfer {
             Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
             Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(pool, migration)).await,
+        }
+    }
+
+    /// Drops what an earlier run, which was killed, left of its replication.
+    async fn drop_leftovers(&self) -> Result<(), Error> {
+        let (context, name) = (self.context, self.database.name.as_str());
+        let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
+        for what in swept.dropped {
+            tracing::info!(target: logger::MIGRATE, "{}: dropped {what}, which an earlier run left", logger::database(name));
+        }
+        match swept.left.first() {
+            None => Ok(()),
+            Some(what) => Err(Error::new(Kind::Failed, format!("an earlier run left {what}"))
+                .hint("remove the cause, or drop it by hand, and run again")),
         }
     }
 

@@ -97,6 +97,8 @@ pub struct Migration {
     pub drop_first: bool,
     /// How the target database comes to be.
     pub creation: Creation,
+    /// The run whose journal the target database has. Where another one's is found later, the plan is out of date.
+    pub earlier_run: Option<EarlierRun>,
     /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
     /// their extension did not write itself.
     pub empty_first: Vec<QualifiedName>,
@@ -108,6 +110,15 @@ pub struct Migration {
     pub event_triggers: bool,
     /// What it holds.
     pub content: Content,
+}
+
+/// A run that did not end, as its journal tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierRun {
+    /// Its migration ID.
+    pub migration: String,
+    /// Whether all rows, indexes and constraints were there.
+    pub complete: bool,
 }
 
 /// What a database holds, sorted by what has to be done with it.
@@ -290,6 +301,9 @@ fn migration(
     let content = content::sort(selection, &pair.name, source, existing, published);
     Migration {
         empty_first: creation::empty_first(&creation, target, &content),
+        earlier_run: target
+            .and_then(|target| target.journal.as_ref())
+            .map(|journal| EarlierRun { migration: journal.migration.clone(), complete: journal.complete }),
         transfer,
         obstacles,
         drop_first: false,

@@ -33,5 +33,6 @@ mod smoke;
 mod standby;
 mod tidy;
 mod tls;
+mod two_runs;
 mod validation;
 mod versions;
