@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::conninfo::Secret;
+use crate::facts::Reserved;
 use crate::settings::Method;
 
 /// Where a migration sends its events.
@@ -79,8 +80,23 @@ pub enum Event {
         /// Bytes of WAL not confirmed yet; `None` before the subscription has reported.
         bytes: Option<u64>,
     },
+    /// Something is left to an administrator of the target.
+    Left(AdminStatement),
     /// A database was dealt with.
     Database(DatabaseResult),
+}
+
+/// What the target user may not do, for somebody who may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminStatement {
+    /// In which database of the target; `None`: in any.
+    pub database: Option<String>,
+    /// What kind of thing.
+    pub kind: Reserved,
+    /// SQL, without a semicolon at its end; where it could hold a password, a comment that says so.
+    pub statement: String,
+    /// Why it was not done; the server's words, where it refused.
+    pub reason: String,
 }
 
 /// What a database is busy with.

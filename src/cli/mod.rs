@@ -129,6 +129,10 @@ pub struct MigrateOptions {
     #[arg(long, help_heading = "Target")]
     pub no_owner: bool,
 
+    /// Append what only an administrator of the target may do to this file, as SQL
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub admin_sql: Option<PathBuf>,
+
     /// Add to tables that already have rows on the target, instead of refusing
     #[arg(long, help_heading = "Target")]
     pub append: bool,

@@ -1,6 +1,6 @@
 //! The main command: inspect, validate, plan, migrate, report.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,7 @@ pub async fn run(
         return Ok(());
     }
     let Prepared { source, target, facts, plan, tools } = prepared;
+    let mut admin_sql = settings.admin_sql.as_deref().map(open_for_append).transpose()?;
     let directory = tempfile::Builder::new()
         .prefix("pg_migrate-")
         .tempdir()
@@ -68,7 +69,22 @@ pub async fn run(
         target,
     };
     report.follow(receiver, migrate::migrate(Arc::new(context), plan)).await;
-    Ok(())
+    match (&mut admin_sql, &settings.admin_sql) {
+        (Some(file), Some(path)) => file
+            .write_all(report.admin_sql().as_bytes())
+            .map_err(|cause| Error::new(Kind::Failed, format!("cannot write {path:?}")).caused_by(cause)),
+        _ => Ok(()),
+    }
+}
+
+/// Opens a file for `--admin-sql`, before anything is changed. An earlier run of the same migration may have begun it.
+fn open_for_append(path: &Path) -> Result<File, Error> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|cause| Error::new(Kind::Usage, format!("--admin-sql: cannot write to {path:?}")).caused_by(cause))
 }
 
 /// What the stages before the migration have found out and decided.

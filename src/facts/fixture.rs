@@ -35,7 +35,12 @@ pub(crate) fn pair(name: &str) -> DatabasePair {
 
 /// A database without anything that a user made.
 pub(crate) fn empty_database() -> DatabaseFacts {
-    DatabaseFacts { extensions: vec![extension("plpgsql", "1.0")], may_create: true, ..DatabaseFacts::default() }
+    DatabaseFacts {
+        extensions: vec![extension("plpgsql", "1.0")],
+        may_create: true,
+        owns_public: true,
+        ..DatabaseFacts::default()
+    }
 }
 
 /// A table in `public` with a primary key.
@@ -62,7 +67,6 @@ pub(crate) fn table(name: &str) -> Table {
         readable: true,
         owned: true,
         bytes: 8192,
-        estimated_rows: 100.0,
         has_rows: false,
         replica_triggers: Vec::new(),
         present: true,

@@ -4,6 +4,7 @@ mod database;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub(crate) mod provider;
+mod reserved;
 mod server;
 mod version;
 
@@ -13,6 +14,7 @@ pub use database::{
     Column, DatabaseFacts, EventTrigger, Extension, IdentityFlaw, Journal, JournalOrigin, Language, LargeObjects,
     MaterializedView, Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Subscription, Table, TableKind,
 };
+pub use reserved::{Reserved, ReservedObject};
 pub use server::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
     LocaleProvider, Membership, Role, ServerFacts, ServerSettings, Slot, User,

@@ -47,6 +47,11 @@ impl ServerVersion {
         self.major() >= 15
     }
 
+    /// Schema `public` of a new database is the database owner's (15); before, the superuser's.
+    pub fn gives_public_to_database_owner(self) -> bool {
+        self.major() >= 15
+    }
+
     /// `pg_stat_subscription_stats` counts failures (15).
     pub fn counts_subscription_errors(self) -> bool {
         self.major() >= 15

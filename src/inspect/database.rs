@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::relations;
+use super::{relations, reserved};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -25,9 +25,9 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
     )?;
     let (event_triggers, publications, subscriptions, summary) =
         tokio::try_join!(event_triggers(client), publications(client, ours), subscriptions(client), summary(client),)?;
-    let (publication, journal) = match side {
-        Side::Source => (try_publication(client).await?, None),
-        Side::Target => (Probe::Untried, journal(client).await?),
+    let (publication, reserved, journal) = match side {
+        Side::Source => (try_publication(client).await?, reserved::reserved(client).await?, None),
+        Side::Target => (Probe::Untried, Vec::new(), journal(client).await?),
     };
     Ok(DatabaseFacts {
         extensions,
@@ -40,6 +40,10 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         subscriptions,
         large_objects: summary.large_objects,
         owners: summary.owners.into_iter().collect(),
+        reserved,
+        owns_public: summary.owns_public,
+        own_default_privileges: summary.own_default_privileges,
+        powerless_owners: summary.powerless_owners,
         user_objects: summary.user_objects,
         may_create: summary.may_create,
         publication,
@@ -135,6 +139,9 @@ struct Summary {
     owners: Vec<String>,
     user_objects: i64,
     may_create: bool,
+    owns_public: bool,
+    own_default_privileges: bool,
+    powerless_owners: bool,
 }
 
 /// Objects of users, whatever their class: what no extension brought, the system did not make, and is not our journal.
@@ -173,7 +180,14 @@ select (select count(*) from pg_catalog.pg_largeobject_metadata),
           and not pg_catalog.pg_has_role(m.lomowner, 'USAGE') and not exists (
               select from pg_catalog.aclexplode(m.lomacl) a
               where a.privilege_type = 'SELECT'
-                and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE'))))";
+                and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE')))),
+       coalesce((select pg_catalog.pg_has_role(nspowner, 'USAGE') from pg_catalog.pg_namespace where nspname = 'public'),
+                true),
+       exists (select from pg_catalog.pg_default_acl 
+               where defaclrole = (select oid from pg_catalog.pg_roles where rolname = current_user)),
+       exists (select from pg_catalog.pg_class c, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
+               where c.relkind in ('r', 'p') and c.relacl is not null and c.oid >= $1
+                 and not pg_catalog.has_table_privilege(c.relowner, c.oid, p))";
 
 async fn summary(client: &Client) -> Result<Summary, PgError> {
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
@@ -184,6 +198,9 @@ async fn summary(client: &Client) -> Result<Summary, PgError> {
         owners: client.get(&row, 1)?,
         user_objects: client.get(&row, 2)?,
         may_create: client.get(&row, 3)?,
+        owns_public: client.get(&row, 5)?,
+        own_default_privileges: client.get(&row, 6)?,
+        powerless_owners: client.get(&row, 7)?,
     })
 }
 

@@ -3,6 +3,7 @@
 mod database;
 mod probe;
 mod relations;
+mod reserved;
 mod server;
 
 use std::collections::BTreeSet;

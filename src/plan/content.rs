@@ -51,6 +51,8 @@ pub(super) fn sort(
             .map(|table| table.name.clone())
             .collect(),
         publications: source.publications.iter().any(|publication| !publication.name.starts_with(PREFIX)),
+        event_triggers: source.event_triggers.iter().any(|trigger| trigger.extension.is_none()),
+        powerless_owners: source.powerless_owners,
         large_objects: source.large_objects.count > 0,
         seen: source
             .tables

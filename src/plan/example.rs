@@ -126,6 +126,7 @@ fn settings() -> Settings {
         jobs: None,
         index_jobs: None,
         no_owner: false,
+        admin_sql: None,
         append: false,
         verbose: false,
         migration_id: "a1b2".to_owned(),

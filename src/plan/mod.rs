@@ -7,6 +7,7 @@ pub(crate) mod creation;
 pub(crate) mod example;
 pub(crate) mod method;
 mod previous;
+mod reserved;
 pub(crate) mod roles;
 pub(crate) mod select;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use self::capacity::{Capacity, Share};
 pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::facts::{
-    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Role, ServerFacts, provider,
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Reserved, Role, ServerFacts, provider,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -80,8 +81,8 @@ pub enum Work {
     Continue {
         /// What it holds.
         content: Box<Content>,
-        /// Whether objects keep their owners.
-        keep_owners: bool,
+        /// What the target user may do in it.
+        rights: Box<Rights>,
     },
 }
 
@@ -102,14 +103,42 @@ pub struct Migration {
     /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
     /// their extension did not write itself.
     pub empty_first: Vec<QualifiedName>,
-    /// Whether objects keep their owners.
-    pub keep_owners: bool,
+    /// What the target user may do in it.
+    pub rights: Rights,
     /// Extensions whose archive entries are left out: excluded ones, and those the target has.
     pub skipped_extensions: Vec<String>,
-    /// Whether event triggers are restored.
-    pub event_triggers: bool,
     /// What it holds.
     pub content: Content,
+}
+
+/// What the target user may do in a database.
+#[derive(Clone, Debug, Default)]
+pub struct Rights {
+    /// Who owns what.
+    pub owners: Owners,
+    /// Whether owner and privileges of schema `public` are its to change.
+    pub owns_public: bool,
+    /// Whether it may create event triggers.
+    pub event_triggers: bool,
+    /// What it may not do, or perhaps not, and is left to an administrator: names of objects by kind, of roles for owners and
+    /// default privileges.
+    pub announced: BTreeMap<Reserved, BTreeSet<String>>,
+}
+
+/// Who owns what on the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// Whether objects keep their owners, as far as possible; otherwise all belong to the target user.
+    pub kept: bool,
+    /// Owners on the source to whom the target user cannot give anything: what they own belongs to it.
+    pub lost: BTreeSet<String>,
+}
+
+impl Owners {
+    /// Whether what `owner` owns on the source will be its own on the target.
+    pub fn keeps(&self, owner: &str) -> bool {
+        self.kept && !self.lost.contains(owner)
+    }
 }
 
 /// A run that did not end, as its journal tells.
@@ -140,6 +169,11 @@ pub struct Content {
     pub partition_roots: Vec<QualifiedName>,
     /// Whether the source has publications of its own to restore at the finish.
     pub publications: bool,
+    /// Whether the source has event triggers to restore at the finish.
+    pub event_triggers: bool,
+    /// Whether some table's owner lacks rights on it, so that its privileges have to wait until nothing is replicated:
+    /// from 16 on a subscription writes with the rights of the table's owner.
+    pub powerless_owners: bool,
     /// Whether it has large objects to copy.
     pub large_objects: bool,
     /// Every table of the source as inspection saw it, with the columns whose values can be loaded. One that is there
@@ -244,8 +278,8 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
                         properties: creation::properties(facts, roles, &pair.name, true),
                         ..content::sort(&settings.selection, &pair.name, source, target, published)
                     };
-                    let keep_owners = keeps_owners(facts, settings, roles, source);
-                    Work::Continue { content: Box::new(content), keep_owners }
+                    let rights = reserved::rights(facts, settings, roles, source, true);
+                    Work::Continue { content: Box::new(content), rights: Box::new(rights) }
                 }
                 Previous::Nothing => Work::Migrate(Box::new(migration(facts, settings, roles, pair, source, target))),
                 Previous::Leftovers => {
@@ -282,7 +316,6 @@ fn migration(
         None if obstacles.is_empty() => (replication, obstacles),
         None => (Transfer::Dump, obstacles),
     };
-    let keep_owners = keeps_owners(facts, settings, roles, source);
     let mut creation = match facts.source.database(&pair.name) {
         Some(entry) => creation::choose(entry, target, settings.create_databases),
         None => Creation::UseEmpty { clean: false },
@@ -299,7 +332,9 @@ fn migration(
     let published = (transfer != Transfer::Dump)
         .then(|| content::publishable(selection, &pair.name, source).map(|table| table.name.clone()).collect());
     let content = content::sort(selection, &pair.name, source, existing, published);
+    let owns_public = reserved::owns_public(facts, &creation, target);
     Migration {
+        rights: reserved::rights(facts, settings, roles, source, owns_public),
         empty_first: creation::empty_first(&creation, target, &content),
         earlier_run: target
             .and_then(|target| target.journal.as_ref())
@@ -307,16 +342,10 @@ fn migration(
         transfer,
         obstacles,
         drop_first: false,
-        keep_owners,
         skipped_extensions: skipped_extensions(facts, settings, source, existing),
-        event_triggers: facts.target.user.administrator(),
         content: Content { properties: creation::properties(facts, roles, &pair.name, existing.is_some()), ..content },
         creation,
     }
-}
-
-fn keeps_owners(facts: &Facts, settings: &Settings, roles: &[RolePlan], source: &DatabaseFacts) -> bool {
-    !settings.no_owner && (facts.target.user.superuser || roles::lost_owners(facts, roles, source).is_empty())
 }
 
 /// Extensions of `source` that are not created: excluded ones, those that the target database has, and those of a

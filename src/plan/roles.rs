@@ -35,14 +35,10 @@ pub(super) fn missing(facts: &Facts, roles: &[RolePlan]) -> BTreeSet<String> {
     all.filter(|name| !facts.target.has_role(name) && !planned(name)).cloned().collect()
 }
 
-/// Owners of objects in `source` to whom the target user cannot give them; none for objects of the system's roles.
-pub(crate) fn lost_owners<'a>(facts: &Facts, roles: &[RolePlan], source: &'a DatabaseFacts) -> Vec<&'a str> {
-    source
-        .owners
-        .iter()
-        .map(String::as_str)
-        .filter(|owner| !is_system(owner) && !may_own(facts, roles, owner))
-        .collect()
+/// Owners of objects in `source` to whom the target user cannot give them; none for objects of the system's roles, and none
+/// when it is a superuser, but for roles that are not there.
+pub(super) fn lost_owners(facts: &Facts, roles: &[RolePlan], source: &DatabaseFacts) -> BTreeSet<String> {
+    source.owners.iter().filter(|owner| !is_system(owner) && !may_own(facts, roles, owner)).cloned().collect()
 }
 
 /// Whether the target user can make `owner` the owner of something.

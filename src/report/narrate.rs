@@ -29,6 +29,9 @@ pub(super) fn event(event: &Event) {
             let (name, bytes, elapsed) = (repr(database), size(*bytes), duration(*elapsed));
             tracing::debug!(target: logger::MIGRATE, "Database {name}: copied {table}, {rows} rows, {bytes}, {elapsed}");
         }
+        Event::Left(left) => {
+            tracing::debug!(target: logger::MIGRATE, "left to an administrator: {}: {}", left.statement, left.reason);
+        }
         Event::CopyProgress { .. } | Event::Lag { .. } => {}
         Event::Database(database) => {
             let (name, message) = (repr(&database.name), &database.message);

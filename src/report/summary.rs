@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::text::{repr, reprs};
 use crate::error::{Error, Kind};
-use crate::events::{DatabaseResult, DatabaseStatus, Event, RolePassword, RoleResult, RoleStatus, Stage};
+use crate::events::{
+    AdminStatement, DatabaseResult, DatabaseStatus, Event, RolePassword, RoleResult, RoleStatus, Stage,
+};
 use crate::settings::Method;
 
 /// What has come out so far.
@@ -14,6 +16,8 @@ pub struct RunReport {
     pub roles: Vec<RoleResult>,
     /// Databases, in the order they were begun.
     pub databases: Vec<DatabaseReport>,
+    /// What is left to an administrator of the target.
+    pub left: Vec<AdminStatement>,
 }
 
 /// One database, so far.
@@ -83,6 +87,7 @@ impl RunReport {
             Event::Lag { database, ready, tables, bytes } => {
                 self.database(&database).lag = Some(Lag { ready, tables, bytes });
             }
+            Event::Left(statement) => self.left.push(statement),
             Event::Database(result) => {
                 let name = result.name.clone();
                 self.database(&name).result = Some((result, at));

@@ -100,6 +100,7 @@ impl Settings {
             jobs: options.jobs,
             index_jobs: options.index_jobs,
             no_owner: options.no_owner,
+            admin_sql: options.admin_sql,
             append: options.append,
             verbose: options.verbose,
             migration_id: output.migration_id.clone(),

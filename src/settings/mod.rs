@@ -54,6 +54,8 @@ pub struct Settings {
     pub index_jobs: Option<NonZeroUsize>,
     /// Everything belongs to the target user.
     pub no_owner: bool,
+    /// Where statements for an administrator of the target go.
+    pub admin_sql: Option<PathBuf>,
     /// Tables that already have rows on the target are added to.
     pub append: bool,
     /// Show pg_restore's `--verbose` output.

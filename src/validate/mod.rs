@@ -11,6 +11,7 @@ mod natural;
 mod objects;
 mod previous;
 mod replication;
+mod reserved;
 mod roles;
 mod servers;
 mod tables;
@@ -104,6 +105,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         tables::CHECKS,
         previous::CHECKS,
         objects::CHECKS,
+        reserved::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -1,8 +1,9 @@
 //! Roles: whether they can be created as they are, and own what they own.
 
+use super::reserved::COLLECT;
 use super::{Case, Check, Found, list, subject};
 use crate::facts::{Side, provider};
-use crate::plan::{Creation, RolePlan, roles};
+use crate::plan::{Creation, RolePlan};
 use crate::sql;
 use crate::sql::{Ident, Sql};
 
@@ -71,25 +72,23 @@ fn owners_lost(case: &Case<'_>) -> Vec<Found> {
     let target = &case.facts.target;
     let user = Ident::new(&target.user.name);
     case.migrations()
-        .filter_map(|(database, migration)| {
-            let lost = roles::lost_owners(case.facts, &case.plan.roles, database.source);
-            if lost.is_empty() {
-                return None;
-            }
-            let identifiers = |owners: Vec<&str>| owners.into_iter().map(Ident::new).collect::<Vec<_>>();
-            let owners = list(identifiers(lost.clone()));
-            let whose = if migration.keep_owners { "what they own" } else { "everything in it" };
+        .filter(|(_, migration)| !migration.rights.owners.lost.is_empty())
+        .map(|(database, migration)| {
+            let lost = &migration.rights.owners.lost;
+            let owners = list(lost.iter().map(Ident::new));
             let message = format!(
-                "user {user} cannot make these roles owners of anything on the target: {owners}; {whose} will belong to {user}"
+                "user {user} cannot make these roles owners of anything on the target: {owners}; what they own will belong \
+                 to {user}"
             );
-            let (there, missing): (Vec<_>, Vec<_>) = lost.into_iter().partition(|owner| target.has_role(owner));
+            let (there, missing): (Vec<_>, Vec<_>) = lost.iter().partition(|owner| target.has_role(owner));
             let mut fix: Vec<_> =
                 missing.into_iter().map(|owner| sql!("CREATE ROLE {}", Ident::new(owner)).to_string()).collect();
             if !there.is_empty() {
-                fix.push(sql!("GRANT {} TO {}", Sql::join(identifiers(there.clone()), ", "), user).to_string());
+                let there = Sql::join(there.into_iter().map(Ident::new), ", ");
+                fix.push(sql!("GRANT {} TO {}", there, user).to_string());
             }
-            let fix = format!("target: {}; or accept it with --no-owner", fix.join("; "));
-            Some(Found::warning(database.subject(), message).fix(fix))
+            let fix = format!("target: {}; or afterwards: {COLLECT}", fix.join("; "));
+            Found::warning(database.subject(), message).fix(fix)
         })
         .collect()
 }
