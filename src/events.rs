@@ -138,6 +138,8 @@ pub enum RolePassword {
     None,
     /// The source's stored verifier: applications keep their password.
     Carried,
+    /// What the user gave for it.
+    Given,
     /// A generated placeholder.
     Placeholder(Secret),
 }
@@ -149,6 +151,8 @@ pub enum RoleStatus {
     Created,
     /// It was there and was left alone.
     Exists,
+    /// It belongs to a managed service and stays where it is.
+    Skipped,
     /// The server refused.
     Failed,
 }

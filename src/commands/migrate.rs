@@ -28,7 +28,11 @@ pub async fn run(
     report: &mut Report,
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
-    let settings = Settings::build(options, report.output(), environment, super::parse(environment))?;
+    let role_passwords = options.role_passwords.as_deref().map(super::files::role_passwords).transpose()?;
+    let settings = Settings {
+        role_passwords: role_passwords.unwrap_or_default(),
+        ..Settings::build(options, report.output(), environment, super::parse(environment))?
+    };
     let token = shutdown.token();
     let prepared = tokio::select! {
         biased;

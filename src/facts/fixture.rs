@@ -103,8 +103,10 @@ pub(crate) fn role(name: &str) -> Role {
         connection_limit: -1,
         valid_until: None,
         verifier: Some(Secret::new("SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy")),
+        md5: false,
         settings: Vec::new(),
         comment: None,
+        labels: Vec::new(),
     }
 }
 
@@ -162,6 +164,7 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             bypass_rls: true,
             member_of: vec!["migrator".to_owned()],
             session_replication_role: true,
+            forbidden_settings: BTreeSet::new(),
         },
         roles: Vec::new(),
         memberships: Vec::new(),

@@ -34,7 +34,7 @@ pub enum Reserved {
     TextSearch,
     /// Languages that are not trusted, or were not created as an extension.
     Languages,
-    /// Foreign-data wrappers.
+    /// Foreign-data wrappers, and servers of those that somebody may not use.
     ForeignDataWrappers,
     /// Access methods.
     AccessMethods,
@@ -85,7 +85,7 @@ impl Reserved {
             Self::OperatorClasses => "operator classes and families",
             Self::TextSearch => "text search parsers and templates",
             Self::Languages => "languages",
-            Self::ForeignDataWrappers => "foreign-data wrappers",
+            Self::ForeignDataWrappers => "foreign-data wrappers and servers",
             Self::AccessMethods => "access methods",
             Self::Publications => "publications of all tables",
         }

@@ -104,6 +104,11 @@ impl ServerVersion {
         self.major() >= 18
     }
 
+    /// Whoever logs in with a password that is stored with MD5 is told that this will end (18).
+    pub fn deprecates_md5(self) -> bool {
+        self.major() >= 18
+    }
+
     /// `wal_level = replica` suffices for logical decoding (19).
     pub fn decodes_on_demand(self) -> bool {
         self.major() >= 19

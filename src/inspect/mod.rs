@@ -4,6 +4,7 @@ mod database;
 mod probe;
 mod relations;
 mod reserved;
+mod roles;
 mod server;
 
 use std::collections::BTreeSet;

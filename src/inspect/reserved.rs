@@ -44,6 +44,8 @@ with member as (
     union all select 'languages', 'pg_catalog.pg_language'::pg_catalog.regclass, oid, null from pg_catalog.pg_language
     union all select 'foreign_data_wrappers', 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, oid, null
     from pg_catalog.pg_foreign_data_wrapper
+    union all select 'foreign_data_wrappers', 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, oid, null
+    from pg_catalog.pg_foreign_server
     union all select 'access_methods', 'pg_catalog.pg_am'::pg_catalog.regclass, oid, null from pg_catalog.pg_am
     union all select 'default_privileges', 'pg_catalog.pg_default_acl'::pg_catalog.regclass, oid, defaclrole
     from pg_catalog.pg_default_acl

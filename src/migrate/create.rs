@@ -3,7 +3,7 @@
 use super::lock::Lock;
 use super::{Context, copy, journal};
 use crate::error::{Error, Kind};
-use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, ServerVersion};
+use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, Reserved, ServerVersion};
 use crate::logger;
 use crate::pg::Client;
 use crate::plan::{Creation, Migration};
@@ -43,6 +43,10 @@ pub(super) async fn again(context: &Context, database: &str, migration: &Migrati
 
 /// Makes the target database ready and begins its journal.
 pub(super) async fn prepare(context: &Context, database: &str, migration: &Migration) -> Result<(), Error> {
+    if let Some(owner) = &migration.rights.lost_database {
+        let statement = sql!("alter database {} owner to {}", Ident::new(database), Ident::new(owner));
+        context.leave(None, Reserved::Owners, &statement, "the target user cannot give the database away".to_owned());
+    }
     if !migration.empty_first.is_empty() {
         empty(context, database, &migration.empty_first).await?;
     }

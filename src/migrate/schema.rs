@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::privileges::Lent;
 use super::{Context, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
 use crate::logger;
-use crate::plan::{Creation, Migration, Rights, Transfer};
+use crate::plan::{Creation, Migration, Rights};
 use crate::sql::Sql;
 use crate::sql::names::PREFIX;
 use crate::tools::{self, DumpRequest, Entry, RestoreError, RestoreRequest, Script, Section, Toc};
@@ -43,7 +44,7 @@ impl<'a> Manner<'a> {
             skipped_extensions: &migration.skipped_extensions,
             schema_existed: matches!(migration.creation, Creation::UseFilled | Creation::UseEmpty { clean: true }),
             own_public: migration.rights.owners.kept && !matches!(migration.creation, Creation::UseFilled),
-            spare_owners: migration.transfer != Transfer::Dump && migration.content.powerless_owners,
+            spare_owners: migration.content.powerless_owners,
             jobs,
         }
     }
@@ -74,8 +75,8 @@ impl Archive {
     pub(super) async fn restore_before_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
         // One job: pg_restore only builds indexes and loads data in parallel, and then counts errors exactly.
         let manner = Manner { jobs: 1, ..manner };
-        // Schemas with their privileges first: unless a superuser asks, ALTER … OWNER TO wants the new owner to have CREATE
-        // on the schema, and foreign keys look into it with the rights of the tables' owners.
+        // Schemas with their privileges first: foreign keys look into them with the rights of the tables' owners, and owners
+        // need CREATE on them.
         self.restore(context, manner, Entry::is_schema).await?;
         self.grant(context, manner, Entry::is_schema).await?;
         self.restore(context, manner, |entry| entry.section == Section::PreData && !entry.is_schema()).await
@@ -182,7 +183,13 @@ impl Archive {
                 // The schema public is there already; what is left to restore of it is its owner.
                 && (entry.is_property() || !entry.is_public_schema() || manner.own_public)
         });
-        self.restore_list(context, manner, &list).await
+        if list.is_empty() {
+            return Ok(());
+        }
+        let lent = Lent::lend(context, &self.database, manner.rights).await?;
+        let restored = self.restore_list(context, manner, &list).await;
+        lent.take_back().await?;
+        restored
     }
 
     async fn restore_list(&self, context: &Context, manner: Manner<'_>, list: &str) -> Result<(), Error> {

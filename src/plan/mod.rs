@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::capacity::{Capacity, Share};
 pub use self::method::Obstacle;
 use self::previous::Previous;
+use crate::conninfo::Secret;
 use crate::facts::{
     DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Reserved, Role, ServerFacts, provider,
 };
@@ -31,6 +32,10 @@ use crate::sql::{Ident, QualifiedName};
 pub struct Plan {
     /// Roles, in the order of creation.
     pub roles: Vec<RolePlan>,
+    /// Roles of a managed service, which stay where they are.
+    pub skipped_roles: Vec<String>,
+    /// Roles of which the target user becomes a member before anything else, to give them what they own.
+    pub joined_roles: Vec<String>,
     /// Memberships among them, to be granted after all roles exist.
     pub memberships: Vec<crate::facts::Membership>,
     /// Roles of the source that the target will not have: excluded, a provider's own, or the system's.
@@ -52,6 +57,8 @@ pub struct RolePlan {
     pub exists: bool,
     /// Attributes left out, such as `SUPERUSER`.
     pub left_out: Vec<&'static str>,
+    /// The password, or verifier, that the user gave for it.
+    pub password: Option<Secret>,
 }
 
 /// One database.
@@ -118,6 +125,8 @@ pub struct Rights {
     pub owners: Owners,
     /// Whether owner and privileges of schema `public` are its to change.
     pub owns_public: bool,
+    /// The owner to whom it cannot give the database; it keeps it.
+    pub lost_database: Option<String>,
     /// Whether it may create event triggers.
     pub event_triggers: bool,
     /// What it may not do, or perhaps not, and is left to an administrator: names of objects by kind, of roles for owners and
@@ -171,8 +180,8 @@ pub struct Content {
     pub publications: bool,
     /// Whether the source has event triggers to restore at the finish.
     pub event_triggers: bool,
-    /// Whether some table's owner lacks rights on it, so that its privileges have to wait until nothing is replicated:
-    /// from 16 on a subscription writes with the rights of the table's owner.
+    /// Whether rows are replicated and some table's owner lacks rights on it: its privileges have to wait until nothing is
+    /// replicated, because from 16 on a subscription writes with the rights of the table's owner.
     pub powerless_owners: bool,
     /// Whether it has large objects to copy.
     pub large_objects: bool,
@@ -242,7 +251,9 @@ pub struct TablePlan {
 
 /// Makes every choice. Does not ask whether the plan can succeed; validation does.
 pub fn build(facts: &Facts, settings: &Settings) -> Plan {
-    let (roles, memberships) = roles::plan(facts, &settings.selection);
+    let (roles, memberships) = roles::plan(facts, settings);
+    let skipped_roles = roles::skipped(facts, &settings.selection);
+    let joined_roles = if settings.no_owner { Vec::new() } else { roles::joined(facts) };
     let mut pairs: Vec<_> = facts.databases.iter().collect();
     pairs.sort_by_key(|pair| (Reverse(facts.source.database(&pair.name).map_or(0, |entry| entry.bytes)), &pair.name));
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
@@ -250,7 +261,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     let jobs = settings.jobs.map_or_else(|| default_jobs(facts), usize::from);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let missing_roles = roles::missing(facts, &roles);
-    Plan { roles, memberships, missing_roles, databases, jobs, index_jobs }
+    Plan { roles, skipped_roles, joined_roles, memberships, missing_roles, databases, jobs, index_jobs }
 }
 
 /// Four at most: more connections rarely copy faster, and the source is in use.
@@ -320,10 +331,12 @@ fn migration(
         Some(entry) => creation::choose(entry, target, settings.create_databases),
         None => Creation::UseEmpty { clean: false },
     };
+    let mut lost_database = None;
     if let Creation::Create(entry) | Creation::Recreate(entry) = &mut creation
         && (settings.no_owner || !roles::may_own(facts, roles, &entry.owner))
     {
-        entry.owner.clone_from(&facts.target.user.name);
+        let owner = std::mem::replace(&mut entry.owner, facts.target.user.name.clone());
+        lost_database = (!settings.no_owner && owner != entry.owner).then_some(owner);
     }
     let existing = match creation {
         Creation::UseEmpty { clean: false } | Creation::UseFilled => target,
@@ -334,7 +347,7 @@ fn migration(
     let content = content::sort(selection, &pair.name, source, existing, published);
     let owns_public = reserved::owns_public(facts, &creation, target);
     Migration {
-        rights: reserved::rights(facts, settings, roles, source, owns_public),
+        rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, source, owns_public) },
         empty_first: creation::empty_first(&creation, target, &content),
         earlier_run: target
             .and_then(|target| target.journal.as_ref())
@@ -392,6 +405,7 @@ fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabaseP
             migration.transfer = Transfer::Dump;
             migration.content.published.clear();
             migration.content.recopied.clear();
+            migration.content.powerless_owners = false;
         }
     }
 }

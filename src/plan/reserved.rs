@@ -35,6 +35,7 @@ pub(super) fn rights(
     Rights {
         announced: announced(facts, planned, source, &owners, owns_public),
         owners,
+        lost_database: None,
         owns_public,
         event_triggers: facts.target.user.administrator(),
     }

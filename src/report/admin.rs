@@ -6,24 +6,18 @@ use super::text::{one_line, repr};
 use crate::events::AdminStatement;
 use crate::facts::Reserved;
 
-/// Statements by database and kind, in the order in which they came: that of the file, which creates what others need first.
-fn grouped(left: &[AdminStatement]) -> BTreeMap<(Option<&str>, Reserved), Vec<&AdminStatement>> {
-    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for statement in left {
-        groups.entry((statement.database.as_deref(), statement.kind)).or_default().push(statement);
-    }
-    groups
-}
-
-/// A line for each kind and database.
+/// A line for each database and kind.
 pub(super) fn warnings(left: &[AdminStatement]) -> Vec<String> {
-    let line = |((database, kind), statements): ((Option<&str>, Reserved), Vec<&AdminStatement>)| {
+    let mut counts: BTreeMap<(Option<&str>, Reserved), usize> = BTreeMap::new();
+    for statement in left {
+        *counts.entry((statement.database.as_deref(), statement.kind)).or_default() += 1;
+    }
+    let line = |((database, kind), count): ((Option<&str>, Reserved), usize)| {
         let place = database.map_or_else(String::new, |database| format!("Database {}: ", repr(database)));
-        let count = statements.len();
         let noun = if count == 1 { "statement" } else { "statements" };
         format!("{place}{} are left to an administrator of the target: {count} {noun}", kind.words())
     };
-    grouped(left).into_iter().map(line).collect()
+    counts.into_iter().map(line).collect()
 }
 
 /// One statement on one line.
@@ -43,21 +37,21 @@ pub(super) fn script(left: &[AdminStatement], migration_id: &str, written: &str)
     if left.is_empty() {
         text.push_str("-- Nothing is left.\n");
     }
-    let mut place = None;
-    for ((database, kind), statements) in grouped(left) {
-        if place != Some(database) {
-            place = Some(database);
-            text.push_str(&match database {
-                Some(database) => format!("\n-- In database {database:?}\n"),
-                None => "\n-- In any database\n".to_owned(),
-            });
-        }
-        text.push_str(&format!("\n-- {}\n", kind.words()));
-        let mut reason = "";
+    // In the order in which they came: what others need is created before them.
+    let mut databases: BTreeMap<Option<&str>, Vec<&AdminStatement>> = BTreeMap::new();
+    for statement in left {
+        databases.entry(statement.database.as_deref()).or_default().push(statement);
+    }
+    for (database, statements) in databases {
+        text.push_str(&match database {
+            Some(database) => format!("\n-- In database {database:?}\n"),
+            None => "\n-- In any database\n".to_owned(),
+        });
+        let mut because = None;
         for statement in statements {
-            if statement.reason != reason {
-                reason = &statement.reason;
-                text.push_str(&format!("-- because: {}\n", one_line(reason)));
+            if because != Some((statement.kind, &statement.reason)) {
+                because = Some((statement.kind, &statement.reason));
+                text.push_str(&format!("\n-- {}: {}\n", statement.kind.words(), one_line(&statement.reason)));
             }
             text.push_str(&statement.statement);
             text.push_str(";\n");
@@ -95,21 +89,18 @@ mod tests {
 
         -- In any database
 
-        -- attributes of roles
-        -- because: not a superuser
+        -- attributes of roles: not a superuser
         ALTER ROLE "r" SUPERUSER;
 
         -- In database "my\n\\! db"
 
-        -- owners
-        -- because: must be member
-        ALTER TABLE a OWNER TO b;
-        ALTER TABLE c OWNER TO b;
-
-        -- event triggers
-        -- because: denied
+        -- event triggers: denied
         CREATE EVENT TRIGGER "et"
           ON x;
+
+        -- owners: must be member
+        ALTER TABLE a OWNER TO b;
+        ALTER TABLE c OWNER TO b;
         "#);
         assert!(script(&[], "a1b2", "now").ends_with("-- Nothing is left.\n\n"));
     }

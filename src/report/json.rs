@@ -157,11 +157,13 @@ impl<'a> Role<'a> {
         let (password, placeholder) = match &role.password {
             RolePassword::None => ("none", None),
             RolePassword::Carried => ("carried", None),
+            RolePassword::Given => ("given", None),
             RolePassword::Placeholder(password) => ("placeholder", show_passwords.then(|| password.expose())),
         };
         let status = match role.status {
             RoleStatus::Created => "created",
             RoleStatus::Exists => "exists",
+            RoleStatus::Skipped => "skipped",
             RoleStatus::Failed => "failed",
         };
         Self { name: &role.name, password, placeholder, status, message: &role.message }

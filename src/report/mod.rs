@@ -44,6 +44,7 @@ pub struct Report {
     servers: Option<(Server, Server)>,
     findings: Vec<Finding>,
     run: Option<RunReport>,
+    admin_sql_taken: bool,
 }
 
 impl Report {
@@ -61,6 +62,7 @@ impl Report {
             servers: None,
             findings: Vec::new(),
             run: None,
+            admin_sql_taken: false,
         }
     }
 
@@ -120,8 +122,9 @@ impl Report {
         self.run.as_ref()
     }
 
-    /// What is left to an administrator of the target so far, as a file of SQL.
-    pub fn admin_sql(&self) -> String {
+    /// What is left to an administrator of the target so far, as a file of SQL. The log does not repeat it then.
+    pub fn admin_sql(&mut self) -> String {
+        self.admin_sql_taken = true;
         let left = self.run.as_ref().map_or(&[][..], |run| &run.left);
         admin::script(left, &self.output.migration_id, &json::rfc3339(Timestamp::now()))
     }
@@ -137,7 +140,7 @@ impl Report {
         for line in admin::warnings(left) {
             tracing::warn!(target: logger::MIGRATE, "{line}");
         }
-        for statement in left {
+        for statement in left.iter().filter(|_| !self.admin_sql_taken) {
             tracing::info!(target: logger::MIGRATE, "{}", admin::line(statement));
         }
         for line in self.run.iter().flat_map(|run| run.lines(self.output.show_passwords)) {

@@ -13,7 +13,7 @@ pub(super) fn event(event: &Event) {
             let (name, message) = (repr(&role.name), &role.message);
             match role.status {
                 RoleStatus::Failed => tracing::warn!(target: logger::MIGRATE, "Role {name}: {message}"),
-                RoleStatus::Created | RoleStatus::Exists => {
+                RoleStatus::Created | RoleStatus::Exists | RoleStatus::Skipped => {
                     tracing::debug!(target: logger::MIGRATE, "Role {name}: {message}");
                 }
             }

@@ -159,11 +159,12 @@ fn role_line(role: &RoleResult, show_passwords: bool) -> String {
     let password = match &role.password {
         RolePassword::None => "-",
         RolePassword::Placeholder(password) if show_passwords => password.expose(),
-        RolePassword::Carried | RolePassword::Placeholder(_) => "<hidden>",
+        RolePassword::Carried | RolePassword::Given | RolePassword::Placeholder(_) => "<hidden>",
     };
     let status = match role.status {
         RoleStatus::Created => "created",
         RoleStatus::Exists => "exists",
+        RoleStatus::Skipped => "skipped",
         RoleStatus::Failed => "failed",
     };
     format!(

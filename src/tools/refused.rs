@@ -41,7 +41,10 @@ const REFUSALS: &[(Reserved, &[&str])] = &[
         Reserved::Languages,
         &["must be superuser to create custom procedural language", "permission denied to create language "],
     ),
-    (Reserved::ForeignDataWrappers, &["permission denied to create foreign-data wrapper "]),
+    (
+        Reserved::ForeignDataWrappers,
+        &["permission denied to create foreign-data wrapper ", "permission denied for foreign-data wrapper "],
+    ),
     (Reserved::AccessMethods, &["permission denied to create access method "]),
     (
         Reserved::Publications,
@@ -57,6 +60,7 @@ const FOLLOWERS: &[&str] = &[
     "ALTER AGGREGATE ",
     "ALTER EVENT TRIGGER ",
     "ALTER FOREIGN DATA WRAPPER ",
+    "ALTER FOREIGN TABLE ",
     "ALTER FUNCTION ",
     "ALTER LANGUAGE ",
     "ALTER OPERATOR ",
@@ -69,6 +73,7 @@ const FOLLOWERS: &[&str] = &[
     "COMMENT ON ",
     "CREATE AGGREGATE ",
     "CREATE CAST ",
+    "CREATE FOREIGN TABLE ",
     "CREATE FUNCTION ",
     "CREATE OPERATOR ",
     "CREATE PROCEDURE ",

@@ -24,16 +24,19 @@ fn left_to_administrator(case: &Case<'_>) -> Vec<Found> {
             let names = list(names);
             let message = match kind {
                 Reserved::DefaultPrivileges => {
-                    format!("{user} may not change default privileges of roles that it is no member of: {names}")
+                    format!("user {user} may not change default privileges of roles that it is no member of: {names}")
                 }
                 Reserved::Privileges => format!(
-                    "{user} may not grant what others granted, or what is not its own; where it is refused, privileges \
+                    "user {user} may not grant what others granted, or what is not its own; where it is refused, privileges \
                      are left to an administrator: {names}"
                 ),
                 Reserved::SecurityLabels => {
                     format!("security labels are carried only where the target has their provider: on {names}")
                 }
-                _ => format!("{user} may not create {} on the target: {names}", kind.words()),
+                Reserved::ForeignDataWrappers => format!(
+                    "user {user} may not create foreign-data wrappers, nor servers of those that it has no USAGE on: {names}"
+                ),
+                _ => format!("user {user} may not create {} on the target: {names}", kind.words()),
             };
             Found::warning(database.subject(), message).fix(COLLECT)
         })
@@ -90,10 +93,10 @@ pub(super) mod tests {
         assert_eq!(
             messages,
             [
-                (Severity::Warning, "\"migrator\" may not create casts on the target: (text AS integer)"),
+                (Severity::Warning, "user \"migrator\" may not create casts on the target: (text AS integer)"),
                 (
                     Severity::Warning,
-                    "\"migrator\" may not create functions that need a superuser on the target: public.f(), public.g()"
+                    "user \"migrator\" may not create functions that need a superuser on the target: public.f(), public.g()"
                 ),
             ]
         );
