@@ -34,5 +34,6 @@ mod standby;
 mod tidy;
 mod tls;
 mod two_runs;
+mod unprivileged;
 mod validation;
 mod versions;
