@@ -38,6 +38,8 @@ pub struct DatabaseFacts {
     pub own_default_privileges: bool,
     /// Objects that a user made: schemas, relations, types, functions outside extensions. 0 means empty.
     pub user_objects: i64,
+    /// Whether it has a schema `public`, as every database has at first.
+    pub public_schema: bool,
     /// Whether we may CREATE in the database.
     pub may_create: bool,
     /// May we create a publication here for our tables? Tried on the source in a rolled-back transaction.
@@ -83,6 +85,8 @@ pub struct Language {
     pub trusted: bool,
     /// Extension that brings it.
     pub extension: Option<String>,
+    /// Whether its handler is a function that a user made, so that both are in every dump.
+    pub own_handler: bool,
 }
 
 /// A table.
@@ -96,6 +100,9 @@ pub struct Table {
     pub persistence: Persistence,
     /// The partitioned tables that it is a partition of, nearest first.
     pub ancestors: Vec<QualifiedName>,
+    /// The highest of them that is partitioned by a hash made of OIDs, as that of an enum is: on another server its rows
+    /// belong to other partitions, so that they are loaded through it.
+    pub load_through: Option<QualifiedName>,
     /// Extension that it is a member of.
     pub extension: Option<String>,
     /// For a configuration table of an extension: the WHERE clause of the user's rows, or empty for all rows.

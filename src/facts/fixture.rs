@@ -26,6 +26,7 @@ pub(crate) fn pair(name: &str) -> DatabasePair {
         tables: vec![table("orders")],
         sequences: vec![Sequence { name: public("orders_id_seq"), extension: None, readable: true }],
         user_objects: 2,
+        public_schema: true,
         publication: Probe::Works,
         owners: ["app".to_owned()].into(),
         ..empty_database()
@@ -56,6 +57,7 @@ pub(crate) fn table(name: &str) -> Table {
         kind: TableKind::Ordinary,
         persistence: Persistence::Permanent,
         ancestors: Vec::new(),
+        load_through: None,
         extension: None,
         configuration: None,
         columns: vec![column("id", "bigint"), column("note", "text")],

@@ -45,6 +45,7 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         own_default_privileges: summary.own_default_privileges,
         powerless_owners: summary.powerless_owners,
         user_objects: summary.user_objects,
+        public_schema: summary.public_schema,
         may_create: summary.may_create,
         publication,
         journal,
@@ -65,7 +66,10 @@ async fn extensions(client: &Client) -> Result<Vec<Extension>, PgError> {
 }
 
 const LANGUAGES: &str = "
-select l.lanname::text, l.lanpltrusted, e.extname::text
+select l.lanname::text, l.lanpltrusted, e.extname::text,
+       l.lanplcallfoid >= $1 and not exists (
+           select from pg_catalog.pg_depend m
+           where m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and m.objid = l.lanplcallfoid and m.deptype = 'e')
 from pg_catalog.pg_language l
 left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_language'::pg_catalog.regclass and d.objid = l.oid
      and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
@@ -73,10 +77,15 @@ left join pg_catalog.pg_extension e on e.oid = d.refobjid
 where l.lanispl order by 1";
 
 async fn languages(client: &Client) -> Result<Vec<Language>, PgError> {
-    let rows = client.query("list languages", LANGUAGES, &[]).await?;
+    let rows = client.query("list languages", LANGUAGES, &[(&relations::FIRST_USER_OID, Type::OID)]).await?;
     rows.iter()
         .map(|row| {
-            Ok(Language { name: client.get(row, 0)?, trusted: client.get(row, 1)?, extension: client.get(row, 2)? })
+            Ok(Language {
+                name: client.get(row, 0)?,
+                trusted: client.get(row, 1)?,
+                extension: client.get(row, 2)?,
+                own_handler: client.get(row, 3)?,
+            })
         })
         .collect()
 }
@@ -138,6 +147,7 @@ struct Summary {
     large_objects: LargeObjects,
     owners: Vec<String>,
     user_objects: i64,
+    public_schema: bool,
     may_create: bool,
     owns_public: bool,
     own_default_privileges: bool,
@@ -148,7 +158,8 @@ struct Summary {
 /// Rows, array and table types come with their table; a sequence of a column too, but it may also have another owner.
 const SUMMARY: &str = "
 with member as (
-    select classid, objid from pg_catalog.pg_depend where deptype = 'e'
+    -- What belongs to an extension, or is part of another object: the server itself owns the functions of a range.
+    select classid, objid from pg_catalog.pg_depend where deptype in ('e', 'i')
 ), object(classid, oid, owner) as (
     select 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, c.relowner from pg_catalog.pg_class c
     where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c') and c.relpersistence <> 't'
@@ -187,7 +198,8 @@ select (select count(*) from pg_catalog.pg_largeobject_metadata),
                where defaclrole = (select oid from pg_catalog.pg_roles where rolname = current_user)),
        exists (select from pg_catalog.pg_class c, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
                where c.relkind in ('r', 'p') and c.relacl is not null and c.oid >= $1
-                 and not pg_catalog.has_table_privilege(c.relowner, c.oid, p))";
+                 and not pg_catalog.has_table_privilege(c.relowner, c.oid, p)),
+       pg_catalog.to_regnamespace('public') is not null";
 
 async fn summary(client: &Client) -> Result<Summary, PgError> {
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
@@ -197,6 +209,7 @@ async fn summary(client: &Client) -> Result<Summary, PgError> {
         large_objects: LargeObjects { count: client.get(&row, 0)?, unreadable: client.get(&row, 4)? },
         owners: client.get(&row, 1)?,
         user_objects: client.get(&row, 2)?,
+        public_schema: client.get(&row, 8)?,
         may_create: client.get(&row, 3)?,
         owns_public: client.get(&row, 5)?,
         own_default_privileges: client.get(&row, 6)?,

@@ -19,7 +19,8 @@ pub(super) const FIRST_USER_OID: u32 = 16_384;
 
 /// A column's type is safe in binary when what its send function writes means the same on every server: built-in types, whose
 /// OIDs are fixed (below 10000), except those that send the OID of something else; domains over them; and enums, which
-/// send their label. Arrays of enums carry the enum's OID, composites that of every column: not safe.
+/// send their label. Arrays of enums carry the enum's OID, composites that of every column: not safe. An empty int2vector
+/// or oidvector is refused by its own receive function.
 ///
 /// Rows are compared as a whole by the default equality of each column's type, which json, xml and point do not have, nor
 /// what is made of them.
@@ -32,7 +33,7 @@ with recursive root(oid, base) as (
     select r.oid from root r join pg_catalog.pg_type t on t.oid = r.base
     where t.typtype = 'e'
        or t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
-          and t.typname !~ '^_?(reg[a-z]+|xml|aclitem|refcursor|unknown)$'
+          and t.typname !~ '^_?(reg[a-z]+|xml|aclitem|refcursor|unknown|int2vector|oidvector)$'
 ), part(whole, type) as (
     select oid, typbasetype from pg_catalog.pg_type where typtype = 'd'
     union all select oid, typelem from pg_catalog.pg_type where typcategory = 'A' and typlen = -1 and typelem <> 0
@@ -111,7 +112,19 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
        c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery(),
        not coalesce(k.some_incomparable or $3 and k.some_generated, false),
        exists (select from pg_catalog.pg_constraint r
-               where r.contype = 'f' and r.confrelid = c.oid and r.conrelid <> c.oid)
+               where r.contype = 'f' and r.confrelid = c.oid and r.conrelid <> c.oid),
+       case when c.relispartition then (
+           select array[s.nspname::text, a.relname::text]
+           from pg_catalog.pg_partition_ancestors(c.oid) with ordinality p(relid, distance)
+           join pg_catalog.pg_partitioned_table h on h.partrelid = p.relid and h.partstrat = 'h'
+           join pg_catalog.pg_class a on a.oid = p.relid
+           join pg_catalog.pg_namespace s on s.oid = a.relnamespace
+           where exists (
+               select from pg_catalog.pg_opclass o
+               where o.oid = any (h.partclass) and (o.opcname = 'enum_ops' or o.opcname ~ '^(array|record|(multi)?range)_ops$'
+                     and exists (select from pg_catalog.pg_attribute k
+                                 where k.attrelid = h.partrelid and k.attnum = any (h.partattrs) and k.atttypid >= $1)))
+           order by p.distance desc limit 1) end
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join columns k on k.attrelid = c.oid
@@ -181,6 +194,9 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         referenced: client.get(row, 23)?,
         identity_index: client.get(row, 20)?,
         ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 19)?),
+        load_through: client
+            .get::<Option<Vec<String>>>(row, 24)?
+            .and_then(|parts| names_in_pairs(&parts).into_iter().next()),
     })
 }
 

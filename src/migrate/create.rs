@@ -6,7 +6,7 @@ use crate::error::{Error, Kind};
 use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, Reserved, ServerVersion};
 use crate::logger;
 use crate::pg::Client;
-use crate::plan::{Creation, Migration};
+use crate::plan::{Creation, Initial, Migration};
 use crate::sql;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
@@ -62,6 +62,13 @@ pub(super) async fn prepare(context: &Context, database: &str, migration: &Migra
         }
         Creation::UseFilled => JournalOrigin::Filled,
     };
+    for initial in &migration.drop_initial {
+        let (what, statement) = match initial {
+            Initial::SchemaPublic => ("drop schema public", "drop schema if exists public"),
+            Initial::ExtensionPlpgsql => ("drop extension plpgsql", "drop extension if exists plpgsql"),
+        };
+        client.run(what, statement).await?;
+    }
     Ok(journal::begin(&client, &context.migration, origin).await?)
 }
 
@@ -90,7 +97,13 @@ async fn end_earlier_run(client: &Client) -> Result<(), Error> {
 async fn create(context: &Context, name: &Ident, entry: &DatabaseEntry) -> Result<(), Error> {
     let server = context.target.connect(context.target.maintenance_database()).await?;
     let statement = create_statement(name, entry, server.version());
-    Ok(server.run(format!("create database {name}"), statement).await?)
+    server.run(format!("create database {name}"), statement).await?;
+    if context.tools.version.major >= 15 && !server.version().gives_public_to_database_owner() {
+        // From 15 on pg_dump takes it that nobody may CREATE in a new schema public, and writes what differs from that.
+        let client = context.target.connect(&entry.name).await?;
+        client.run("close schema public", "revoke create on schema public from public").await?;
+    }
+    Ok(())
 }
 
 /// From `template0`: only it takes another locale and encoding than its own.
@@ -131,13 +144,13 @@ with object(classid, oid) as (
     where nspname not in ('information_schema', 'public') and nspname !~ '^pg_'
     union all
     select 'pg_catalog.pg_class'::pg_catalog.regclass, oid from pg_catalog.pg_class
-    where relnamespace = 'public'::pg_catalog.regnamespace and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+    where relnamespace = pg_catalog.to_regnamespace('public') and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
     union all
     select 'pg_catalog.pg_proc'::pg_catalog.regclass, oid from pg_catalog.pg_proc
-    where pronamespace = 'public'::pg_catalog.regnamespace
+    where pronamespace = pg_catalog.to_regnamespace('public')
     union all
     select 'pg_catalog.pg_type'::pg_catalog.regclass, oid from pg_catalog.pg_type
-    where typnamespace = 'public'::pg_catalog.regnamespace and typtype in ('d', 'e', 'r')
+    where typnamespace = pg_catalog.to_regnamespace('public') and typtype in ('d', 'e', 'r')
 )
 select case i.type when 'composite type' then 'type' else i.type end, i.identity
 from object o, pg_catalog.pg_identify_object(o.classid, o.oid, 0) i

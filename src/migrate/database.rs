@@ -208,7 +208,7 @@ impl Run<'_> {
     async fn settle(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
-        analyze::analyze(context, name, &migration.content, self.plan.jobs).await?;
+        self.notice_all(analyze::analyze(context, name, &migration.content, self.plan.jobs).await?);
         self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What a database holds, sorted by what has to be done with it.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Content, TablePlan, select};
 use crate::facts::{DatabaseFacts, Persistence, Table, TableKind};
@@ -20,11 +20,12 @@ pub(super) fn sort(
 ) -> Content {
     let replicated = published.is_some();
     let existing = existing.map(DatabaseFacts::tables_by_name).unwrap_or_default();
-    let mut tables: Vec<TablePlan> = source
-        .tables
-        .iter()
-        .filter(|table| select::carries(selection, database, table))
+    let carried = source.tables.iter().filter(|table| select::carries(selection, database, table));
+    let (leaves, own): (Vec<&Table>, Vec<&Table>) = carried.partition(|table| table.load_through.is_some());
+    let mut tables: Vec<TablePlan> = own
+        .into_iter()
         .map(|table| plan_table(table, existing.get(&table.name).copied()))
+        .chain(plan_trees(source, &leaves, &existing))
         .collect();
     tables.sort_by_key(|table| Reverse(table.bytes));
     let recopied = match &published {
@@ -67,7 +68,7 @@ pub(super) fn sort(
 }
 
 /// The tables whose changes a publication of ours may carry. Partitions are listed one by one, so that the target may
-/// attach them as it likes; their roots never are.
+/// attach them as it likes; their roots never are. A partition whose rows belong to other partitions on the target is not.
 pub(super) fn publishable<'a>(
     selection: &'a Selection,
     database: &'a str,
@@ -78,13 +79,37 @@ pub(super) fn publishable<'a>(
             && table.extension.is_none()
             && table.persistence == Persistence::Permanent
             && table.replica_identity.serves()
+            && table.load_through.is_none()
     })
+}
+
+/// One plan for each tree whose `leaves` are loaded through its root; for single leaves, where others of the tree are not
+/// carried.
+fn plan_trees(source: &DatabaseFacts, leaves: &[&Table], existing: &HashMap<&QualifiedName, &Table>) -> Vec<TablePlan> {
+    let mut trees: BTreeMap<&QualifiedName, Vec<&Table>> = BTreeMap::new();
+    for &leaf in leaves {
+        trees.entry(leaf.load_through.as_ref().unwrap_or(&leaf.name)).or_default().push(leaf);
+    }
+    let all = source.tables_by_name();
+    let mut plans = Vec::new();
+    for (root, leaves) in trees {
+        let of_tree = |table: &&Table| table.kind == TableKind::Ordinary && table.load_through.as_ref() == Some(root);
+        match all.get(root) {
+            Some(table) if source.tables.iter().filter(of_tree).count() == leaves.len() => {
+                let bytes = leaves.iter().map(|leaf| u64::try_from(leaf.bytes).unwrap_or(0)).sum();
+                plans.push(TablePlan { partitioned: true, bytes, ..plan_table(table, existing.get(root).copied()) });
+            }
+            _ => plans.extend(leaves.iter().map(|leaf| plan_table(leaf, existing.get(&leaf.name).copied()))),
+        }
+    }
+    plans
 }
 
 fn plan_table(table: &Table, existing: Option<&Table>) -> TablePlan {
     TablePlan {
         name: table.name.clone(),
         columns: loadable(table),
+        partitioned: false,
         configuration: table.configuration.is_some(),
         condition: table.configuration.clone().filter(|condition| !condition.is_empty()),
         binary: table.binary_safe && existing.is_none_or(|existing| same_types(table, existing)),

@@ -1,6 +1,6 @@
 //! How a target database comes to be.
 
-use super::{Content, Creation, RolePlan, TablePlan, roles};
+use super::{Content, Creation, Initial, RolePlan, TablePlan, roles};
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabaseProperties, DatabaseSetting, Facts, Journal, JournalOrigin};
 use crate::sql::QualifiedName;
 
@@ -23,6 +23,18 @@ fn start_again(entry: &DatabaseEntry, journal: &Journal, may_create: bool) -> Cr
         JournalOrigin::Created | JournalOrigin::Empty => Creation::UseEmpty { clean: true },
         JournalOrigin::Filled => Creation::UseFilled,
     }
+}
+
+/// What a database that we create gets and `source` does not have, as far as we may drop it.
+pub(super) fn drop_initial(facts: &Facts, creation: &Creation, source: &DatabaseFacts) -> Vec<Initial> {
+    if !matches!(creation, Creation::Create(_) | Creation::Recreate(_)) {
+        return Vec::new();
+    }
+    let superuser = facts.target.user.superuser;
+    let may_drop_schema = superuser || facts.target.version.gives_public_to_database_owner();
+    let schema = (!source.public_schema && may_drop_schema).then_some(Initial::SchemaPublic);
+    let extension = (source.extension("plpgsql").is_none() && superuser).then_some(Initial::ExtensionPlpgsql);
+    schema.into_iter().chain(extension).collect()
 }
 
 /// The setting by which the source's database is closed to writers at the cut-over; the target's is opened then.

@@ -107,6 +107,8 @@ pub struct Migration {
     pub creation: Creation,
     /// The run whose journal the target database has. Where another one's is found later, the plan is out of date.
     pub earlier_run: Option<EarlierRun>,
+    /// What a new database has and the source's has not.
+    pub drop_initial: Vec<Initial>,
     /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
     /// their extension did not write itself.
     pub empty_first: Vec<QualifiedName>,
@@ -232,6 +234,15 @@ pub enum Creation {
     UseFilled,
 }
 
+/// What every database has when it is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initial {
+    /// The schema `public`.
+    SchemaPublic,
+    /// The extension `plpgsql`.
+    ExtensionPlpgsql,
+}
+
 /// One table's rows.
 #[derive(Clone, Debug)]
 pub struct TablePlan {
@@ -239,6 +250,8 @@ pub struct TablePlan {
     pub name: QualifiedName,
     /// Columns to copy.
     pub columns: Vec<Ident>,
+    /// Whether it is a partitioned table, whose rows are those of all its partitions and find their partition anew.
+    pub partitioned: bool,
     /// Whether it is a configuration table of an extension, which fills it itself when it is created.
     pub configuration: bool,
     /// Only rows of this WHERE clause, which the extension's author wrote.
@@ -348,6 +361,7 @@ fn migration(
     let owns_public = reserved::owns_public(facts, &creation, target);
     Migration {
         rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, source, owns_public) },
+        drop_initial: creation::drop_initial(facts, &creation, source),
         empty_first: creation::empty_first(&creation, target, &content),
         earlier_run: target
             .and_then(|target| target.journal.as_ref())

@@ -328,6 +328,55 @@ fn tables_that_replication_does_not_carry_are_copied_again_at_the_finish() {
     assert_eq!(content.partition_roots, [fixture::public("events")]);
 }
 
+/// A partitioned table whose two partitions other rows belong to on another server.
+fn moody(example: &mut Example) {
+    let tree = Some(fixture::public("moods"));
+    let leaf = |name| Table {
+        ancestors: vec![fixture::public("moods")],
+        load_through: tree.clone(),
+        bytes: 700,
+        ..fixture::table(name)
+    };
+    let root = Table { kind: TableKind::Partitioned, ..fixture::table("moods") };
+    example.source().tables.extend([root, leaf("moods_0"), leaf("moods_1")]);
+}
+
+#[test]
+fn partitions_by_a_hash_of_oids_are_loaded_through_their_root_and_not_published() {
+    let mut example = Example::new();
+    moody(&mut example);
+    let plan = example.plan();
+    let content = plan.content("app");
+    let tree = content.tables.iter().find(|table| table.name == fixture::public("moods")).unwrap();
+    assert!(tree.partitioned);
+    assert_eq!(tree.bytes, 1400);
+    assert_eq!(names(&content.recopied), ["moods"]);
+    assert_eq!(content.published, [fixture::public("orders")]);
+}
+
+#[test]
+fn one_of_several_such_partitions_is_copied_by_itself() {
+    let mut example = Example::new();
+    moody(&mut example);
+    example.settings.selection.tables = TableFilter::With(vec![pattern("moods_1")]);
+    let plan = example.plan();
+    assert_eq!(names(&plan.content("app").tables), ["moods_1"]);
+}
+
+#[test]
+fn a_new_database_loses_what_the_source_has_dropped() {
+    let mut example = Example::new();
+    example.add_database("bare");
+    let bare = example.facts.databases.last_mut().unwrap();
+    let source = bare.source.as_mut().unwrap();
+    source.public_schema = false;
+    source.extensions.clear();
+    let plan = example.plan();
+    assert_eq!(plan.migration("bare").drop_initial, [Initial::SchemaPublic, Initial::ExtensionPlpgsql]);
+    // The target has this one already.
+    assert!(plan.migration("app").drop_initial.is_empty());
+}
+
 #[test]
 fn a_table_filter_leaves_out_rows_and_nothing_else() {
     let mut example = Example::new();

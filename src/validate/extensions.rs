@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::natural::compare;
 use super::{Case, Check, Database, Found, list, subject};
-use crate::facts::{Extension, Side, provider};
+use crate::facts::{Extension, Language, Side, provider};
 use crate::sql;
 use crate::sql::Ident;
 
@@ -23,7 +23,8 @@ fn languages_missing(case: &Case<'_>) -> Vec<Found> {
     let mut missing = BTreeSet::new();
     for database in case.databases() {
         // A language of an extension comes with it, or the check of extensions says why not.
-        for language in database.source.languages.iter().filter(|language| language.extension.is_none()) {
+        let of_the_server = |language: &&Language| language.extension.is_none() && !language.own_handler;
+        for language in database.source.languages.iter().filter(of_the_server) {
             let there = match database.target {
                 Some(there) => there.languages.iter().any(|there| there.name == language.name),
                 None => language.name == "plpgsql",
@@ -172,7 +173,12 @@ pub(super) mod tests {
     ];
 
     fn language(extension: Option<&str>) -> Language {
-        Language { name: "plsample".to_owned(), trusted: true, extension: extension.map(str::to_owned) }
+        Language {
+            name: "plsample".to_owned(),
+            trusted: true,
+            extension: extension.map(str::to_owned),
+            own_handler: false,
+        }
     }
 
     fn untrusted() -> AvailableExtension {

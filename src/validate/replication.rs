@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Database, Found, list};
-use crate::facts::{DatabaseFacts, IdentityFlaw, Persistence, ReplicaIdentity, Side, Table};
+use crate::facts::{DatabaseFacts, IdentityFlaw, Persistence, ReplicaIdentity, Side, Table, TableKind};
 use crate::settings::Method;
 use crate::sql;
 use crate::sql::{Ident, QualifiedName};
@@ -26,6 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("generated-identity", generated_identity),
     Check::new("incomparable-rows", incomparable_rows),
     Check::new("unlogged-table", unlogged),
+    Check::new("hash-partitions", hash_partitions),
     Check::new("large-objects", large_objects),
     Check::new("replica-trigger", replica_triggers),
     Check::new("open-transaction", open_transactions),
@@ -71,7 +72,7 @@ fn recopied<'a>(case: &Case<'a>) -> impl Iterator<Item = (Database<'a>, &'a Tabl
 
 fn replica_identity(case: &Case<'_>) -> Vec<Found> {
     recopied(case)
-        .filter(|(_, table)| table.persistence == Persistence::Permanent)
+        .filter(|(_, table)| table.persistence == Persistence::Permanent && table.kind == TableKind::Ordinary)
         .filter_map(|(database, table)| {
             let ReplicaIdentity::Missing { candidate, full_serves } = &table.replica_identity else { return None };
             let name = &table.name;
@@ -104,7 +105,7 @@ fn incomparable_rows(case: &Case<'_>) -> Vec<Found> {
 
 fn unusable(case: &Case<'_>, flaw: IdentityFlaw, message: &str) -> Vec<Found> {
     recopied(case)
-        .filter(|(_, table)| table.persistence == Persistence::Permanent)
+        .filter(|(_, table)| table.persistence == Persistence::Permanent && table.kind == TableKind::Ordinary)
         .filter_map(|(database, table)| match &table.replica_identity {
             ReplicaIdentity::Unusable { flaw: found, candidate } if *found == flaw => {
                 Some((database, table, candidate))
@@ -137,6 +138,18 @@ fn unlogged(case: &Case<'_>) -> Vec<Found> {
                            a whole at the finish";
             let fix = database.on_source(sql!("ALTER TABLE {} SET LOGGED", table.name));
             Found::warning(database.table(&table.name), message).fix(fix)
+        })
+        .collect()
+}
+
+fn hash_partitions(case: &Case<'_>) -> Vec<Found> {
+    recopied(case)
+        .filter(|(_, table)| table.kind == TableKind::Partitioned)
+        .map(|(database, table)| {
+            let message = "it is partitioned by a hash that is another on every server, as that of an enum is, so that \
+                           rows change their partition on the way; it is not published, but copied with the snapshot, and \
+                           once more as a whole at the finish";
+            Found::warning(database.table(&table.name), message)
         })
         .collect()
 }
@@ -217,7 +230,9 @@ fn slot_wal_limit(case: &Case<'_>) -> Vec<Found> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{Blocker, IdentityFlaw, LargeObjects, Persistence, Probe, ReplicaIdentity, fixture};
+    use crate::facts::{
+        Blocker, IdentityFlaw, LargeObjects, Persistence, Probe, ReplicaIdentity, Table, TableKind, fixture,
+    };
     use crate::plan::example::Example;
     use crate::settings::Method;
     use crate::validate::tests::{Change, ids};
@@ -261,6 +276,13 @@ pub(super) mod tests {
         ("generated-identity", |it| it.source().tables[0].replica_identity = flawed(IdentityFlaw::Generated)),
         ("incomparable-rows", |it| it.source().tables[0].replica_identity = flawed(IdentityFlaw::Incomparable)),
         ("unlogged-table", |it| it.source().tables[0].persistence = Persistence::Unlogged),
+        ("hash-partitions", |it| {
+            let tree = fixture::public("moods");
+            it.source().tables.extend([
+                Table { kind: TableKind::Partitioned, ..fixture::table("moods") },
+                Table { load_through: Some(tree), ..fixture::table("moods_0") },
+            ]);
+        }),
         ("large-objects", |it| it.source().large_objects = LargeObjects { count: 3, unreadable: 0 }),
         ("replica-trigger", |it| it.source().tables[0].replica_triggers.push("audit".to_owned())),
         ("open-transaction", |it| it.facts.source.blockers.push(blocker(false))),

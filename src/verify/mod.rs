@@ -3,5 +3,6 @@
 //! Only reads. Whatever it creates on a server to compare two wordings of one definition is temporary and rolled back.
 
 mod difference;
+pub mod schema;
 
 pub use difference::{Difference, What};

@@ -37,3 +37,4 @@ mod two_runs;
 mod unprivileged;
 mod validation;
 mod versions;
+mod zoo;

@@ -35,7 +35,7 @@ fn the_shop_is_equal_after_dump_and_restore_and_every_change_shows() {
         ("ALTER TABLE shop.orders VALIDATE CONSTRAINT placed_after_founding", "constraint placed_after_founding"),
         ("ALTER TABLE shop.products ENABLE TRIGGER retired", "trigger retired of shop.products"),
         ("REFRESH MATERIALIZED VIEW shop.never_filled", "rows of shop.never_filled"),
-        ("SELECT lo_put(4711, 0, 'LARGE')", "large objects"),
+        ("SELECT lo_put(4711, 0, 'LARGE')", "large object 4711"),
         ("CREATE INDEX extra ON shop.orders (note)", "only in the target: index shop.extra"),
     ];
     for (change, expected) in changes {

@@ -4,6 +4,7 @@
 //! has tables of at least half that size: a change of database costs two connections. The rows of a table and its line in
 //! the journal are committed together.
 
+mod constraints;
 mod existing;
 mod queue;
 mod relay;

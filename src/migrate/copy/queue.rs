@@ -153,6 +153,7 @@ mod tests {
         TablePlan {
             name: QualifiedName::new("public", name),
             columns: Vec::new(),
+            partitioned: false,
             configuration: false,
             condition: None,
             binary: false,

@@ -3,6 +3,7 @@
 use tokio_postgres::types::Type;
 
 use super::super::{Context, journal};
+use super::constraints::Lifted;
 use super::existing;
 use super::relay::{Broken, Copied, relay};
 use crate::error::Error;
@@ -90,8 +91,9 @@ async fn load(
     let doing = format!("copy table {}", table.name);
     // An extension has filled its table itself: what it put there stays.
     let how = if table.configuration && how == Load::Fresh { Load::Add } else { how };
-    let freeze = how == Load::Fresh && table.bytes >= FREEZE_FROM;
+    let freeze = how == Load::Fresh && table.bytes >= FREEZE_FROM && !table.partitioned;
     let mut appended = false;
+    let mut lifted = Lifted::default();
     let guard = match how {
         Load::Fresh => {
             let begin = if freeze { sql!("begin; truncate only {}", table.name) } else { Sql::from("begin") };
@@ -108,16 +110,20 @@ async fn load(
             existing::must_be_ours(target, &table.name).await?;
             let guard = TriggerGuard::raise(context, target, table).await?;
             existing::empty(context, target, std::slice::from_ref(&table.name)).await?;
+            lifted = Lifted::lift(target, &table.name).await?;
             guard
         }
     };
     let format = if table.binary { "binary" } else { "text" };
-    let columns = columns(table);
+    // A table without columns has no list: `()` is a syntax error, and no list means none.
+    let list = if table.columns.is_empty() { Sql::from("") } else { Sql::join(&table.columns, ", ") };
+    let columns = if table.columns.is_empty() { Sql::from("") } else { sql!("({})", list) };
     let read = match &table.condition {
+        None if table.partitioned => sql!("copy (select {} from {}) to stdout (format {})", list, table.name, format),
         None => sql!("copy {} {} to stdout (format {})", table.name, columns, format),
         Some(condition) => sql!(
             "copy (select {} from only {} {}) to stdout (format {})",
-            if table.columns.is_empty() { Sql::from("") } else { Sql::join(&table.columns, ", ") },
+            list,
             table.name,
             Sql::from_catalog(condition),
             format
@@ -134,15 +140,11 @@ async fn load(
         Broken::Source(error) => source.error(&*doing, error),
         Broken::Target(error) => target.error(&*doing, error),
     })?;
+    lifted.restore(target).await?;
     guard.lower(target).await?;
     let record = journal::copied(&table.name, copied.rows, copied.bytes, appended);
     target.run(&*doing, sql!("{}; commit", record)).await?;
     Ok(copied)
-}
-
-/// A table without columns has no list: `()` is a syntax error, and no list means none.
-fn columns(table: &TablePlan) -> Sql {
-    if table.columns.is_empty() { Sql::from("") } else { sql!("({})", Sql::join(&table.columns, ", ")) }
 }
 
 /// Keeps the triggers and foreign keys of a table quiet inside one transaction.

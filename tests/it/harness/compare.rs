@@ -80,9 +80,10 @@ const CATALOGS: [&str; 6] = [
        FROM pg_catalog.pg_db_role_setting JOIN pg_catalog.pg_database d ON d.oid = setdatabase
        LEFT JOIN pg_catalog.pg_roles r ON r.oid = setrole
       WHERE datname = current_database()",
-    "SELECT 'large objects', count(*) || ' pages, checksum '
-         || coalesce(sum(hashtextextended(loid || ' ' || pageno || ' ' || encode(data, 'hex'), 0)::numeric), 0)
-       FROM pg_catalog.pg_largeobject",
+    "SELECT 'large object ' || oid, 'owner ' || lomowner::regrole || ', md5 ' || md5(lo_get(oid)) || ', privileges ' || coalesce(
+           (SELECT string_agg(item, ' ' ORDER BY item) FROM unnest(lomacl::text[]) item), 'of the owner')
+         || ', comment ' || coalesce(obj_description(oid, 'pg_largeobject'), 'none')
+       FROM pg_catalog.pg_largeobject_metadata",
 ];
 
 /// Queries that give one query for each table or sequence.

@@ -66,7 +66,7 @@ impl Versions {
     }
 
     /// The pair of these majors, whatever the environment asks for. `None`, after saying so, when part of it is not installed.
-    pub(super) fn of_majors(source: u32, target: u32) -> Option<Self> {
+    pub(crate) fn of_majors(source: u32, target: u32) -> Option<Self> {
         let servers = servers();
         let pair = major(&servers, source).and_then(|source| Self::of(source, major(&servers, target)?));
         pair.map_or_else(|missing| skip(&missing), Some)

@@ -1,0 +1,20 @@
+-- Materialized views are empty after many migrations; these read each other, and one was never filled.
+CREATE SCHEMA materialized_views;
+SET search_path = materialized_views;
+
+CREATE TABLE t (id int PRIMARY KEY, v int);
+INSERT INTO t SELECT n, n % 7 FROM generate_series(1, 100) n;
+CREATE MATERIALIZED VIEW z AS SELECT v, count(*) AS n FROM t GROUP BY v;
+CREATE UNIQUE INDEX z_v ON z (v);
+CREATE VIEW m AS SELECT n FROM z;
+CREATE MATERIALIZED VIEW a AS SELECT max(n) AS most FROM m;
+CREATE MATERIALIZED VIEW never_filled AS SELECT * FROM z WITH NO DATA;
+CREATE INDEX never_filled_n ON never_filled (n DESC);
+-- What it reads shows in no catalog: the body of a function is text.
+CREATE FUNCTION read_z() RETURNS bigint STABLE LANGUAGE sql SET search_path = materialized_views AS 'SELECT sum(n)::bigint FROM z';
+CREATE MATERIALIZED VIEW "z By Function" AS SELECT read_z() AS total;
+CREATE MATERIALIZED VIEW by_key WITH (fillfactor = 70, autovacuum_enabled = false) AS SELECT id, v, count(*) FROM t GROUP BY id;
+CREATE MATERIALIZED VIEW empty AS SELECT 1 AS one WHERE false;
+ALTER MATERIALIZED VIEW z CLUSTER ON z_v;
+ALTER MATERIALIZED VIEW z ALTER v SET STATISTICS 500;
+CREATE MATERIALIZED VIEW no_columns AS SELECT FROM t;
