@@ -15,7 +15,7 @@ use crate::logger;
 use crate::migrate::{self, Child, Context, WaitFor};
 use crate::pg::Server;
 use crate::plan::{self, Plan};
-use crate::report::Report;
+use crate::report::{Report, RunReport};
 use crate::settings::{Environment, Settings};
 use crate::shutdown::Shutdown;
 use crate::tools::{self, Choice, ClientTools};
@@ -69,15 +69,24 @@ pub async fn run(
         replica_role: facts.target.user.session_replication_role,
         events,
         cancel: token.clone(),
-        source,
-        target,
+        source: source.clone(),
+        target: target.clone(),
     };
     report.follow(receiver, migrate::migrate(Arc::new(context), plan)).await;
-    match (&mut admin_sql, &settings.admin_sql) {
-        (Some(file), Some(path)) => file
-            .write_all(report.admin_sql().as_bytes())
-            .map_err(|cause| Error::new(Kind::Failed, format!("cannot write {path:?}")).caused_by(cause)),
-        _ => Ok(()),
+    if let (Some(file), Some(path)) = (&mut admin_sql, &settings.admin_sql) {
+        file.write_all(report.admin_sql().as_bytes())
+            .map_err(|cause| Error::new(Kind::Failed, format!("cannot write {path:?}")).caused_by(cause))?;
+    }
+    match settings.verification {
+        None => Ok(()),
+        Some(verification) => {
+            let complete = report.run().map(RunReport::complete).unwrap_or_default();
+            if complete.is_empty() {
+                return Ok(());
+            }
+            let wanted = |name: &str| complete.contains(name);
+            Box::pin(super::verify::compare(source, target, verification, wanted, report, shutdown)).await
+        }
     }
 }
 

@@ -27,6 +27,11 @@ impl ServerVersion {
         self.major() >= 14
     }
 
+    /// A range of `ctid` is read without the rest of its table (14).
+    pub fn scans_ctid_ranges(self) -> bool {
+        self.major() >= 14
+    }
+
     /// Subscriptions can have `streaming`, and publishers send what it wants (14).
     pub fn streams_large_transactions(self) -> bool {
         self.major() >= 14

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{relations, reserved};
+use super::{Purpose, relations, reserved};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -15,7 +15,11 @@ use crate::sql::names::{JOURNAL_SCHEMA, PREFIX, ReplicationNames};
 use crate::sql::{Ident, QualifiedName};
 
 /// All about one database, except whether tables have rows.
-pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side) -> Result<DatabaseFacts, PgError> {
+pub(super) async fn inspect(
+    client: &Client,
+    ours: &ReplicationNames,
+    purpose: Purpose,
+) -> Result<DatabaseFacts, PgError> {
     let (extensions, languages, tables, sequences, materialized_views) = tokio::try_join!(
         extensions(client),
         languages(client),
@@ -25,9 +29,10 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
     )?;
     let (event_triggers, publications, subscriptions, summary) =
         tokio::try_join!(event_triggers(client), publications(client, ours), subscriptions(client), summary(client),)?;
-    let (publication, reserved, journal) = match side {
-        Side::Source => (try_publication(client).await?, reserved::reserved(client).await?, None),
-        Side::Target => (Probe::Untried, Vec::new(), journal(client).await?),
+    let (publication, reserved, journal) = match (client.side(), purpose) {
+        (Side::Source, Purpose::Migrate) => (try_publication(client).await?, reserved::reserved(client).await?, None),
+        (Side::Source, Purpose::Compare) => (Probe::Untried, Vec::new(), None),
+        (Side::Target, _) => (Probe::Untried, Vec::new(), journal(client).await?),
     };
     Ok(DatabaseFacts {
         extensions,

@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 
 use super::RolePlan;
 use crate::facts::{DatabaseFacts, Facts, Membership, Role, User, provider};
-use crate::settings::{Selection, Settings};
+use crate::settings::Selection;
 
 /// The roles to create, and the memberships to grant when they all exist.
-pub(super) fn plan(facts: &Facts, settings: &Settings) -> (Vec<RolePlan>, Vec<Membership>) {
-    let selection = &settings.selection;
+pub(super) fn plan(facts: &Facts, selection: &Selection) -> (Vec<RolePlan>, Vec<Membership>) {
     let roles: Vec<_> = facts
         .source
         .roles
         .iter()
         .filter(|role| !is_system(&role.name) && !selection.excluded_roles.contains(&role.name))
         .filter(|role| !provider::owns_role(&role.name, &facts.source.roles))
-        .map(|role| RolePlan { password: settings.role_passwords.get(&role.name).cloned(), ..plan_role(role, facts) })
+        .map(|role| plan_role(role, facts))
         .collect();
     let planned = |name: &str| roles.iter().any(|plan| plan.role.name == name);
     let memberships = facts

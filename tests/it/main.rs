@@ -36,5 +36,6 @@ mod tls;
 mod two_runs;
 mod unprivileged;
 mod validation;
+mod verify;
 mod versions;
 mod zoo;
