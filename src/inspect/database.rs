@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, relations, reserved};
+use super::{Purpose, relations, reserved, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -27,8 +27,13 @@ pub(super) async fn inspect(
         relations::sequences(client),
         relations::materialized_views(client),
     )?;
-    let (event_triggers, publications, subscriptions, summary) =
-        tokio::try_join!(event_triggers(client), publications(client, ours), subscriptions(client), summary(client),)?;
+    let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
+        event_triggers(client),
+        publications(client, ours),
+        subscriptions(client),
+        storage::storage(client),
+        summary(client),
+    )?;
     let (publication, reserved, journal) = match (client.side(), purpose) {
         (Side::Source, Purpose::Migrate) => (try_publication(client).await?, reserved::reserved(client).await?, None),
         (Side::Source, Purpose::Compare) => (Probe::Untried, Vec::new(), None),
@@ -44,6 +49,7 @@ pub(super) async fn inspect(
         publications,
         subscriptions,
         large_objects: summary.large_objects,
+        storage,
         owners: summary.owners.into_iter().collect(),
         reserved,
         owns_public: summary.owns_public,

@@ -6,6 +6,7 @@ mod relations;
 mod reserved;
 mod roles;
 mod server;
+mod storage;
 
 use std::collections::BTreeSet;
 

@@ -14,6 +14,7 @@ mod replication;
 mod reserved;
 mod roles;
 mod servers;
+mod storage;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -106,6 +107,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         previous::CHECKS,
         objects::CHECKS,
         reserved::CHECKS,
+        storage::CHECKS,
     ]
     .into_iter()
     .flatten()
