@@ -5,12 +5,15 @@ mod probe;
 mod relations;
 mod reserved;
 mod roles;
+mod sequences;
 mod server;
 mod storage;
 
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+
+pub use sequences::{SequenceState, sequence_states};
 
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
 use crate::logger;

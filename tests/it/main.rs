@@ -37,5 +37,6 @@ mod two_runs;
 mod unprivileged;
 mod validation;
 mod verify;
+mod verify_schema;
 mod versions;
 mod zoo;
