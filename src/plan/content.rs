@@ -18,6 +18,7 @@ pub(super) fn sort(
     existing: Option<&DatabaseFacts>,
     published: Option<Vec<QualifiedName>>,
 ) -> Content {
+    let replicated = published.is_some();
     let existing = existing.map(DatabaseFacts::tables_by_name).unwrap_or_default();
     let mut tables: Vec<TablePlan> = carried(selection, database, source)
         .iter()
@@ -49,6 +50,8 @@ pub(super) fn sort(
             .map(|table| table.name.clone())
             .collect(),
         publications: source.publications.iter().any(|publication| !publication.name.starts_with(PREFIX)),
+        event_triggers: source.event_triggers.iter().any(|trigger| trigger.extension.is_none()),
+        powerless_owners: replicated && source.powerless_owners,
         large_objects: source.large_objects.count > 0,
         seen: source
             .tables
