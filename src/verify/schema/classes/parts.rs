@@ -135,15 +135,16 @@ fn policies() -> Sql {
             'command', case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete'
                 else 'all' end,
             'permissive', p.polpermissive,
-            'roles', (select pg_catalog.jsonb_agg(case u.oid when 0 then 'PUBLIC' else {} end order by 1)
-                      from pg_catalog.unnest(p.polroles) u(oid)),
+            'roles', (select pg_catalog.jsonb_agg(u.name order by u.name)
+                      from (select case r.oid when 0 then 'PUBLIC' else {} end collate \"C\"
+                            from pg_catalog.unnest(p.polroles) r(oid)) u(name)),
             'using', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
             'with check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
         from relation r
         join pg_catalog.pg_policy p on p.polrelid = r.oid",
         relations(),
         address("pg_policy", "p.oid"),
-        role("u.oid")
+        role("r.oid")
     )
 }
 

@@ -25,7 +25,7 @@ pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
 /// `public` came with the database: up to 14 the superuser (10) owns it and everybody may create in it, from 15 on whoever owns
 /// the database does, and nobody else creates. `@initial` says that it is still like that, which is equal whatever it means.
 fn schemas(versions: Versions) -> Sql {
-    let owner = if versions.own.gives_public_to_database_owners() {
+    let owner = if versions.own.gives_public_to_database_owner() {
         "(select r.oid from pg_catalog.pg_roles r where r.rolname = 'pg_database_owner')"
     } else {
         "10"
