@@ -61,7 +61,14 @@ pub(super) async fn take_over_slot(context: &Context, client: &Client, names: &R
         Literal::new(names.slot.as_str()),
         version_options(context, client)
     );
-    subscribe(context, client, names, &options).await?;
+    if !context.target_superuser && client.can_run_unlogged().await? {
+        let (before, after) = around_connection(names, &options);
+        let conninfo = context.source_for_target.subscription_conninfo(client.database());
+        let doing = format!("create subscription {}", names.subscription);
+        client.run_unlogged(doing, &before, &conninfo, &after).await?;
+    } else {
+        subscribe(context, client, names, &options).await?;
+    }
     let enable = sql!("alter subscription {} enable", names.subscription);
     Ok(client.run(format!("enable subscription {}", names.subscription), enable).await?)
 }
@@ -101,15 +108,16 @@ fn version_options(context: &Context, client: &Client) -> &'static str {
 }
 
 async fn subscribe(context: &Context, client: &Client, names: &ReplicationNames, options: &Sql) -> Result<(), Error> {
-    let statement = sql!(
-        "create subscription {} connection {} publication {} with ({})",
-        names.subscription,
-        connection(context, client.database()),
-        names.publication,
-        options
-    );
+    let (before, after) = around_connection(names, options);
     client.keep_out_of_log().await?;
+    let statement = sql!("{}{}{}", before, connection(context, client.database()), after);
     create_subscription(context, client, names, statement).await
+}
+
+/// CREATE SUBSCRIPTION, before and after its connection string.
+fn around_connection(names: &ReplicationNames, options: &Sql) -> (Sql, Sql) {
+    let before = sql!("create subscription {} connection ", names.subscription);
+    (before, sql!(" publication {} with ({})", names.publication, options))
 }
 
 /// Where the subscription makes the slot, that may have to wait.
