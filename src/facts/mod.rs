@@ -10,8 +10,9 @@ mod version;
 use std::fmt;
 
 pub use database::{
-    Column, DatabaseFacts, EventTrigger, Extension, IdentityFlaw, Journal, JournalOrigin, Language, LargeObjects,
-    MaterializedView, Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Subscription, Table, TableKind,
+    CandidateIndex, Column, DatabaseFacts, EventTrigger, Extension, IdentityFlaw, Journal, JournalOrigin, Language,
+    LargeObjects, MaterializedView, Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Subscription,
+    Table, TableKind,
 };
 pub use server::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,

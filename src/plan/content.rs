@@ -1,7 +1,7 @@
 //! What a database holds, sorted by what has to be done with it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Content, TablePlan, select};
 use crate::facts::{DatabaseFacts, Persistence, Table, TableKind};
@@ -9,14 +9,13 @@ use crate::settings::Selection;
 use crate::sql::names::PREFIX;
 use crate::sql::{Ident, QualifiedName};
 
-/// Sorts `source`. `published` is what the publication holds, or will hold; `None` where nothing is replicated. `existing`
-/// is the target database whose tables are filled, where it keeps those it has.
+/// Sorts `source`, as if nothing were replicated. `existing` is the target database whose tables are filled, where it keeps
+/// those it has.
 pub(super) fn sort(
     selection: &Selection,
     database: &str,
     source: &DatabaseFacts,
     existing: Option<&DatabaseFacts>,
-    published: Option<Vec<QualifiedName>>,
 ) -> Content {
     let existing = existing.map(DatabaseFacts::tables_by_name).unwrap_or_default();
     let carried = source.tables.iter().filter(|table| select::carries(selection, database, table));
@@ -27,17 +26,8 @@ pub(super) fn sort(
         .chain(plan_trees(source, &leaves, &existing))
         .collect();
     tables.sort_by_key(|table| Reverse(table.bytes));
-    let recopied = match &published {
-        Some(published) => {
-            let published: HashSet<_> = published.iter().collect();
-            tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect()
-        }
-        None => Vec::new(),
-    };
     Content {
         tables,
-        published: published.unwrap_or_default(),
-        recopied,
         sequences: source.sequences.iter().filter(|it| it.extension.is_none()).map(|it| it.name.clone()).collect(),
         materialized_views: source
             .materialized_views
@@ -64,9 +54,19 @@ pub(super) fn sort(
     }
 }
 
-/// The tables whose changes a publication of ours may carry. Partitions are listed one by one, so that the target may
-/// attach them as it likes; their roots never are. A partition whose rows belong to other partitions on the target is not.
+/// The tables whose every change a publication may carry as they are.
 pub(super) fn publishable<'a>(
+    selection: &'a Selection,
+    database: &'a str,
+    source: &'a DatabaseFacts,
+) -> impl Iterator<Item = &'a Table> {
+    replicable(selection, database, source).filter(|table| table.replica_identity.serves())
+}
+
+/// The tables that a publication of ours may hold, whatever identifies their rows. Partitions are listed one by one, so that
+/// the target may attach them as it likes; their roots never are. A partition whose rows belong to other partitions on the
+/// target is not.
+pub(super) fn replicable<'a>(
     selection: &'a Selection,
     database: &'a str,
     source: &'a DatabaseFacts,
@@ -75,7 +75,6 @@ pub(super) fn publishable<'a>(
         select::carries(selection, database, table)
             && table.extension.is_none()
             && table.persistence == Persistence::Permanent
-            && table.replica_identity.serves()
             && table.load_through.is_none()
     })
 }

@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use super::{Environment, Method, OutputSettings, Selection, Settings, TableFilter, TablePattern};
-use crate::cli::{ForcedMethod, MigrateOptions, SelectionOptions, ServerOptions};
+use super::{Environment, IdentityPolicy, Method, OutputSettings, Selection, Settings, TableFilter, TablePattern};
+use crate::cli::{ForcedMethod, IdentityOption, MigrateOptions, SelectionOptions, ServerOptions};
 use crate::conninfo::ConnInfo;
 use crate::error::{self, Error, Kind};
 
@@ -94,6 +94,13 @@ impl Settings {
             max_replication_lag,
             stop_replication: options.stop_replication,
             lag_timeout: Duration::from_secs(options.lag_timeout),
+            replica_identity: match options.replica_identity {
+                IdentityOption::CopyAtFinish => IdentityPolicy::CopyAtFinish,
+                IdentityOption::Fail => IdentityPolicy::Fail,
+                IdentityOption::Full => IdentityPolicy::Full,
+                IdentityOption::Index => IdentityPolicy::Index,
+                IdentityOption::InsertOnly => IdentityPolicy::InsertOnly,
+            },
             max_total_size: options.dbs_max_total_size.and_then(|bytes| u64::try_from(bytes).ok()),
             pgbin: options.pgbin,
             skip_version_check: options.skip_db_version_check,
