@@ -121,6 +121,7 @@ fn settings() -> Settings {
         stop_replication: false,
         lag_timeout: Duration::from_secs(86_400),
         replica_identity: IdentityPolicy::CopyAtFinish,
+        verification: None,
         max_total_size: None,
         pgbin: None,
         skip_version_check: false,
