@@ -51,7 +51,8 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
     client.run("begin the journal", create).await
 }
 
-async fn has_large_objects(client: &Client) -> Result<bool, PgError> {
+/// Whether large objects of the target are this migration's.
+pub(super) async fn has_large_objects(client: &Client) -> Result<bool, PgError> {
     let there = "select pg_catalog.to_regclass('_pg_migrate.migration') is not null";
     let row = client.one("look for a journal", there, &[]).await?;
     if !client.get::<bool>(&row, 0)? {

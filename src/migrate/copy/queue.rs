@@ -1,23 +1,21 @@
-//! Tables that wait for a worker.
+//! Work that waits for a worker: tables, and shares of large objects.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::table::Load;
+use super::Work;
 use crate::error::Error;
-use crate::plan::TablePlan;
 
-/// One table to copy.
+/// What a worker does at once.
 pub(super) struct Item {
     pub(super) database: String,
     pub(super) snapshot: String,
-    pub(super) load: Load,
-    pub(super) table: TablePlan,
+    pub(super) work: Work,
 }
 
-/// Tables of all databases that are ready to be copied.
+/// The work of all databases that is ready to be done.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -30,12 +28,11 @@ struct State {
     closed: bool,
 }
 
-/// One database's tables.
+/// One database's work.
 struct Batch {
     snapshot: String,
-    load: Load,
     /// Smallest first: the next one is taken from the end.
-    waiting: Vec<TablePlan>,
+    waiting: Vec<Work>,
     in_work: usize,
     result: Option<oneshot::Sender<Result<(), Error>>>,
 }
@@ -46,20 +43,14 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a database's tables and waits until they are copied or one has failed.
-    pub(super) async fn submit(
-        &self,
-        database: &str,
-        snapshot: &str,
-        load: Load,
-        mut tables: Vec<TablePlan>,
-    ) -> Result<(), Error> {
-        if tables.is_empty() {
+    /// Queues a database's work and waits until it is done or a part of it has failed.
+    pub(super) async fn submit(&self, database: &str, snapshot: &str, mut work: Vec<Work>) -> Result<(), Error> {
+        if work.is_empty() {
             return Ok(());
         }
-        tables.sort_by_key(|table| table.bytes);
+        work.sort_by_key(Work::bytes);
         let (sender, receiver) = oneshot::channel();
-        let batch = Batch { snapshot: snapshot.to_owned(), load, waiting: tables, in_work: 0, result: Some(sender) };
+        let batch = Batch { snapshot: snapshot.to_owned(), waiting: work, in_work: 0, result: Some(sender) };
         self.state().batches.insert(database.to_owned(), batch);
         self.changed.notify_waiters();
         let withdraw = Withdraw { queue: self, database };
@@ -68,12 +59,12 @@ impl Queue {
         outcome.unwrap_or_else(|_| Err(crate::migrate::cancelled()))
     }
 
-    /// The next table for a worker whose sessions are in `here`; `None` when none waits.
+    /// The next work for a worker whose sessions are in `here`; `None` when none waits.
     pub(super) fn take_now(&self, here: Option<&str>) -> Option<Item> {
         self.state().take(here)
     }
 
-    /// Waits for the next table; `None` when no more will come.
+    /// Waits for the next work; `None` when no more will come.
     pub(super) async fn take(&self) -> Option<Item> {
         loop {
             let changed = self.changed.notified();
@@ -90,7 +81,7 @@ impl Queue {
         }
     }
 
-    /// Records how a table went. The first failure takes the database's other tables out of the queue.
+    /// Records how it went. The first failure takes what else waits of the database out of the queue.
     pub(super) fn done(&self, item: &Item, outcome: Result<(), Error>) {
         let mut state = self.state();
         let Some(batch) = state.batches.get_mut(&item.database) else { return };
@@ -107,7 +98,7 @@ impl Queue {
         }
     }
 
-    /// No more tables will come.
+    /// No more work will come.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.changed.notify_waiters();
@@ -116,7 +107,7 @@ impl Queue {
 
 impl State {
     fn take(&mut self, here: Option<&str>) -> Option<Item> {
-        let next = |batch: &Batch| batch.waiting.last().map(|table| table.bytes);
+        let next = |batch: &Batch| batch.waiting.last().map(Work::bytes);
         let (largest, bytes) = self
             .batches
             .iter()
@@ -126,9 +117,9 @@ impl State {
             .filter(|here| self.batches.get(*here).and_then(next).is_some_and(|own| own.saturating_mul(2) >= bytes));
         let database = stay.map_or(largest, str::to_owned);
         let batch = self.batches.get_mut(&database)?;
-        let table = batch.waiting.pop()?;
+        let work = batch.waiting.pop()?;
         batch.in_work += 1;
-        Some(Item { database, snapshot: batch.snapshot.clone(), load: batch.load, table })
+        Some(Item { database, snapshot: batch.snapshot.clone(), work })
     }
 }
 
@@ -147,10 +138,12 @@ impl Drop for Withdraw<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migrate::copy::Load;
+    use crate::plan::TablePlan;
     use crate::sql::QualifiedName;
 
-    fn table(name: &str, bytes: u64) -> TablePlan {
-        TablePlan {
+    fn table(name: &str, bytes: u64) -> Work {
+        let table = TablePlan {
             name: QualifiedName::new("public", name),
             columns: Vec::new(),
             partitioned: false,
@@ -158,18 +151,18 @@ mod tests {
             condition: None,
             binary: false,
             bytes,
-        }
+        };
+        Work::Table(table, Load::Fresh)
     }
 
     fn queue(batches: &[(&str, &[u64])]) -> State {
         let mut state = State::default();
         for (database, sizes) in batches {
             let mut waiting: Vec<_> = sizes.iter().map(|&bytes| table("t", bytes)).collect();
-            waiting.sort_by_key(|table| table.bytes);
-            state.batches.insert(
-                (*database).to_owned(),
-                Batch { snapshot: "s".to_owned(), load: Load::Fresh, waiting, in_work: 0, result: None },
-            );
+            waiting.sort_by_key(Work::bytes);
+            state
+                .batches
+                .insert((*database).to_owned(), Batch { snapshot: "s".to_owned(), waiting, in_work: 0, result: None });
         }
         state
     }
@@ -177,9 +170,9 @@ mod tests {
     #[test]
     fn the_largest_table_of_all_databases_goes_first() {
         let mut state = queue(&[("a", &[10, 500]), ("b", &[900])]);
-        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(900));
-        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(500));
-        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(10));
+        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(900));
+        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(500));
+        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(10));
         assert!(state.take(None).is_none());
     }
 
@@ -194,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_ends_the_wait_and_withdraws_the_rest() {
         let queue = Queue::default();
-        let wait = queue.submit("a", "s", Load::Fresh, vec![table("t", 1), table("u", 2)]);
+        let wait = queue.submit("a", "s", vec![table("t", 1), table("u", 2)]);
         let fail = async {
             let item = queue.take().await.unwrap();
             queue.done(&item, Err(Error::new(crate::error::Kind::Failed, "no")));
