@@ -117,6 +117,13 @@ pub async fn run(invocation: Invocation) -> ExitCode {
             })
             .await
         }
+        Some(Command::Verify(options)) => {
+            let report = open(&options.output, false, &invocation);
+            supervise(report, async |report, shutdown| {
+                Box::pin(commands::verify::run(options, environment, report, shutdown)).await
+            })
+            .await
+        }
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "pg_migrate", &mut script);

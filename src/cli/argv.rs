@@ -60,7 +60,14 @@ pub fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<St
 fn long_options() -> Vec<String> {
     let mut command = Cli::command();
     command.build();
-    command.get_arguments().filter_map(|argument| argument.get_long()).map(str::to_owned).collect()
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    let mut names = Vec::new();
+    for name in commands.flat_map(clap::Command::get_arguments).filter_map(|argument| argument.get_long()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn normalise_option(argument: String, known: &[String]) -> Result<String, Error> {

@@ -16,8 +16,8 @@ Environment:
 
 Exit codes:
   0 done, 1 a database or step failed, 2 usage, 3 validation found errors and nothing was changed,
-  4 a server cannot be reached or refuses, 5 pg_dump or pg_restore missing or unfit, 7 a wait passed
-  its limit, 129, 130 and 143 interrupted, after cleaning up
+  4 a server cannot be reached or refuses, 5 pg_dump or pg_restore missing or unfit, 6 the two sides
+  differ, 7 a wait passed its limit, 129, 130 and 143 interrupted, after cleaning up
 
 Long options may be shortened as long as they stay unambiguous.";
 
@@ -46,6 +46,8 @@ pub struct Cli {
 pub enum Command {
     /// Drop everything that earlier runs left on both servers: publications, subscriptions, slots, journals
     Cleanup(CleanupOptions),
+    /// Compare everything that a migration carries on both servers, definitions and rows; change nothing
+    Verify(VerifyOptions),
     /// Print a completion script for a shell
     Completions {
         /// Whose completions
@@ -133,6 +135,23 @@ pub struct MigrateOptions {
     #[arg(long, help_heading = "Target")]
     pub append: bool,
 
+    /// Then verify: compare definitions (schema), also numbers of rows (counts), or also their contents (full)
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "full",
+        hide_possible_values = true,
+        help_heading = "Verification"
+    )]
+    pub verify: Option<VerifyLevel>,
+
+    /// Name up to this many keys of each table whose rows differ
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "verify", help_heading = "Verification")]
+    pub verify_rows: usize,
+
     /// How to report.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -155,6 +174,65 @@ pub struct CleanupOptions {
     /// How to report.
     #[command(flatten)]
     pub output: OutputOptions,
+}
+
+/// Options of `verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyOptions {
+    /// The two servers.
+    #[command(flatten)]
+    pub servers: ServerOptions,
+
+    /// What is compared: what a migration with the same options carries.
+    #[command(flatten)]
+    pub selection: SelectionOptions,
+
+    /// How much to compare: definitions (schema), also numbers of rows (counts), or also their contents (full)
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = "Verification"
+    )]
+    pub level: VerifyLevel,
+
+    /// Name up to this many keys of each table whose rows differ
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Verification")]
+    pub verify_rows: usize,
+
+    /// Do not compare owners
+    #[arg(long, help_heading = "Verification")]
+    pub no_owner: bool,
+
+    /// Connections to each server that read rows [default: from the servers' capacity]
+    #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Verification")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// Replication objects are named after the MD5 of the database's name
+    #[arg(short, long, help_heading = "Verification")]
+    pub mangle: bool,
+
+    /// How long to wait for running replication to bring what the source had when it was read
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value_t = 86_400, help_heading = "Verification")]
+    pub lag_timeout: u64,
+
+    /// How to report.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// A word of `--verify` and `--level`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum VerifyLevel {
+    /// Definitions
+    Schema,
+    /// And numbers of rows
+    Counts,
+    /// And their contents
+    #[default]
+    Full,
 }
 
 /// The two servers.

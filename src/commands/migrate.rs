@@ -15,7 +15,7 @@ use crate::logger;
 use crate::migrate::{self, Child, Context, WaitFor};
 use crate::pg::Server;
 use crate::plan::{self, Plan};
-use crate::report::Report;
+use crate::report::{Report, RunReport};
 use crate::settings::{Environment, Settings};
 use crate::shutdown::Shutdown;
 use crate::tools::{self, Choice, ClientTools};
@@ -64,11 +64,21 @@ pub async fn run(
         replica_role: facts.target.user.session_replication_role,
         events,
         cancel: token.clone(),
-        source,
-        target,
+        source: source.clone(),
+        target: target.clone(),
     };
     report.follow(receiver, migrate::migrate(Arc::new(context), plan)).await;
-    Ok(())
+    match settings.verification {
+        None => Ok(()),
+        Some(verification) => {
+            let complete = report.run().map(RunReport::complete).unwrap_or_default();
+            if complete.is_empty() {
+                return Ok(());
+            }
+            let wanted = |name: &str| complete.contains(name);
+            Box::pin(super::verify::compare(source, target, verification, wanted, report, shutdown)).await
+        }
+    }
 }
 
 /// What the stages before the migration have found out and decided.

@@ -2,6 +2,7 @@
 
 pub mod cleanup;
 pub mod migrate;
+pub mod verify;
 
 mod files;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::relations;
+use super::{Purpose, relations, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -15,7 +15,11 @@ use crate::sql::names::{JOURNAL_SCHEMA, PREFIX, ReplicationNames};
 use crate::sql::{Ident, QualifiedName};
 
 /// All about one database, except whether tables have rows.
-pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side) -> Result<DatabaseFacts, PgError> {
+pub(super) async fn inspect(
+    client: &Client,
+    ours: &ReplicationNames,
+    purpose: Purpose,
+) -> Result<DatabaseFacts, PgError> {
     let (extensions, languages, tables, sequences, materialized_views) = tokio::try_join!(
         extensions(client),
         languages(client),
@@ -23,11 +27,17 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         relations::sequences(client),
         relations::materialized_views(client),
     )?;
-    let (event_triggers, publications, subscriptions, summary) =
-        tokio::try_join!(event_triggers(client), publications(client, ours), subscriptions(client), summary(client),)?;
-    let (publication, journal) = match side {
-        Side::Source => (try_publication(client).await?, None),
-        Side::Target => (Probe::Untried, journal(client).await?),
+    let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
+        event_triggers(client),
+        publications(client, ours),
+        subscriptions(client),
+        storage::storage(client),
+        summary(client),
+    )?;
+    let (publication, journal) = match (client.side(), purpose) {
+        (Side::Source, Purpose::Migrate) => (try_publication(client).await?, None),
+        (Side::Source, Purpose::Compare) => (Probe::Untried, None),
+        (Side::Target, _) => (Probe::Untried, journal(client).await?),
     };
     Ok(DatabaseFacts {
         extensions,
@@ -39,6 +49,7 @@ pub(super) async fn inspect(client: &Client, ours: &ReplicationNames, side: Side
         publications,
         subscriptions,
         large_objects: summary.large_objects,
+        storage,
         owners: summary.owners.into_iter().collect(),
         user_objects: summary.user_objects,
         public_schema: summary.public_schema,

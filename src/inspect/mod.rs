@@ -3,16 +3,20 @@
 mod database;
 mod probe;
 mod relations;
+mod sequences;
 mod server;
+mod storage;
 
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+pub use sequences::{SequenceState, sequence_states};
+
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
 use crate::logger;
 use crate::pg::{Client, PgError, Server};
-use crate::settings::{Method, Settings};
+use crate::settings::{Method, Selection, Settings, Verification};
 use crate::sql::names::ReplicationNames;
 
 /// Databases asked at the same time, on each side, where there is room.
@@ -20,6 +24,33 @@ const AT_ONCE: i64 = 8;
 
 /// Asks both servers everything. Fails only when one of them cannot be connected to, or refuses to tell what any user may know.
 pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> Result<Facts, PgError> {
+    let mut facts = look(source, target, &settings.selection, settings.mangle, Purpose::Migrate).await?;
+    if settings.force_method != Some(Method::Dump) {
+        probe::replication(source, target, settings, &mut facts).await?;
+    }
+    Ok(facts)
+}
+
+/// Asks both servers what has to be known to compare them, and tries nothing out: what only a migration needs stays unknown,
+/// and no table of the target is looked into.
+pub async fn look_at(source: &Server, target: &Server, settings: &Verification) -> Result<Facts, PgError> {
+    look(source, target, &settings.selection, settings.mangle, Purpose::Compare).await
+}
+
+/// What the facts are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Migrate,
+    Compare,
+}
+
+async fn look(
+    source: &Server,
+    target: &Server,
+    selection: &Selection,
+    mangle: bool,
+    purpose: Purpose,
+) -> Result<Facts, PgError> {
     let (source_facts, target_facts) = tokio::try_join!(server::inspect(source), server::inspect(target))?;
     let mut facts = Facts {
         source: source_facts,
@@ -27,24 +58,19 @@ pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> R
         databases: Vec::new(),
         target_reaches_source: Probe::Untried,
     };
-    let names: Vec<String> = facts
-        .source
-        .databases
-        .iter()
-        .filter(|entry| settings.selection.takes_database(entry))
-        .map(|entry| entry.name.clone())
-        .collect();
+    let taken = facts.source.databases.iter().filter(|entry| selection.takes_database(entry));
+    let names: Vec<String> = taken.map(|entry| entry.name.clone()).collect();
     // Half of the room is left to others.
     let room = facts.source.free_connections().min(facts.target.free_connections()) / 2;
     let at_once = usize::try_from(room.clamp(1, AT_ONCE)).unwrap_or(1);
     facts.databases = stream::iter(names)
-        .map(|name| pair(source, target, &facts, name, settings))
+        .map(|name| {
+            let ours = ReplicationNames::new(&name, mangle);
+            pair(source, target, &facts, name, ours, purpose)
+        })
         .buffered(at_once)
         .try_collect()
         .await?;
-    if settings.force_method != Some(Method::Dump) {
-        probe::replication(source, target, settings, &mut facts).await?;
-    }
     Ok(facts)
 }
 
@@ -59,22 +85,26 @@ async fn pair(
     target: &Server,
     facts: &Facts,
     name: String,
-    settings: &Settings,
+    ours: ReplicationNames,
+    purpose: Purpose,
 ) -> Result<DatabasePair, PgError> {
     let on_source = async {
         let entry = facts.source.databases.iter().find(|entry| entry.name == name);
         if entry.is_some_and(|entry| !entry.connectable) {
             return Ok(Err(format!("database {name:?} does not accept connections")));
         }
-        one_side(source, &name, &ReplicationNames::new(&name, settings.mangle)).await
+        one_side(source, &name, &ours, purpose).await
     };
     let on_target = async {
         if !exists(&facts.target, &name) {
             return Ok(None);
         }
-        one_side(target, &name, &ReplicationNames::new(&name, settings.mangle)).await.map(Some)
+        one_side(target, &name, &ours, purpose).await.map(Some)
     };
     let (on_source, mut on_target) = tokio::try_join!(on_source, on_target)?;
+    if purpose == Purpose::Compare {
+        return Ok(DatabasePair { name, source: on_source, target: on_target, locale_known: true });
+    }
     if let (Ok(of_source), Some(Ok(of_target))) = (&on_source, &mut on_target) {
         relations::look_for_rows(target, &facts.target.user, &name, of_source, of_target).await?;
     }
@@ -109,11 +139,12 @@ async fn one_side(
     server: &Server,
     name: &str,
     ours: &ReplicationNames,
+    purpose: Purpose,
 ) -> Result<Result<DatabaseFacts, String>, PgError> {
     match server.connect(name).await {
         Ok(client) => {
             limit_locks(&client).await?;
-            database::inspect(&client, ours, server.side()).await.map(Ok)
+            database::inspect(&client, ours, purpose).await.map(Ok)
         }
         Err(error) => {
             let side = match server.side() {

@@ -120,6 +120,7 @@ fn settings() -> Settings {
         max_replication_lag: None,
         stop_replication: false,
         lag_timeout: Duration::from_secs(86_400),
+        verification: None,
         max_total_size: None,
         pgbin: None,
         skip_version_check: false,

@@ -1,7 +1,7 @@
 //! What an earlier run left behind for one database.
 
 use crate::facts::{DatabaseFacts, Publication, ServerFacts};
-use crate::settings::{Method, Settings};
+use crate::settings::Method;
 use crate::sql::names::ReplicationNames;
 
 /// What an earlier run left behind.
@@ -22,7 +22,7 @@ pub(super) fn find<'a>(
     source: &'a DatabaseFacts,
     target: Option<&DatabaseFacts>,
     names: &ReplicationNames,
-    settings: &Settings,
+    forced: Option<Method>,
 ) -> Previous<'a> {
     let slot =
         server.slots.iter().any(|slot| slot.name == names.slot.as_str() && slot.database.as_deref() == Some(database));
@@ -33,7 +33,7 @@ pub(super) fn find<'a>(
     let complete = target.and_then(|target| target.journal.as_ref()).is_none_or(|journal| journal.complete);
     match (subscription, publication) {
         (Some(subscription), Some(publication))
-            if slot && subscription.enabled && complete && settings.force_method != Some(Method::Dump) =>
+            if slot && subscription.enabled && complete && forced != Some(Method::Dump) =>
         {
             Previous::Running(publication)
         }

@@ -367,8 +367,9 @@ fn one_of_several_such_partitions_is_copied_by_itself() {
 fn a_new_database_loses_what_the_source_has_dropped() {
     let mut example = Example::new();
     example.add_database("bare");
-    let bare = example.facts.databases.last_mut().unwrap();
-    bare.source.as_mut().unwrap().public_schema = false;
+    let bare = example.facts.databases.last_mut().unwrap().source.as_mut().unwrap();
+    bare.public_schema = false;
+    bare.extensions.clear();
     let plan = example.plan();
     assert_eq!(plan.migration("bare").drop_initial, [Initial::SchemaPublic, Initial::ExtensionPlpgsql]);
     // The target has this one already.

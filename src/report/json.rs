@@ -1,11 +1,14 @@
 //! The result as one JSON object, for programs. `docs/json.md` describes every key; keys are only ever added, else
 //! [`FORMAT`] changes.
 
+mod verification;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::verification::Verification;
 use super::summary::{DatabaseReport, RunReport};
 use crate::error::{self, Error};
 use crate::events::{DatabaseStatus, RolePassword, RoleResult, RoleStatus, Stage};
@@ -31,6 +34,7 @@ pub(super) struct Document<'a> {
     findings: &'a [Finding],
     roles: Vec<Role<'a>>,
     databases: Vec<Database<'a>>,
+    verification: Option<Verification<'a>>,
     error: Option<Failure<'a>>,
 }
 
@@ -116,6 +120,7 @@ impl<'a> Document<'a> {
             findings: parts.findings,
             roles: roles.iter().map(|role| Role::new(role, parts.show_passwords)).collect(),
             databases: databases.into_iter().map(|database| Database::new(database, ran_for)).collect(),
+            verification: parts.run.and_then(|run| run.verification.as_ref()).map(Verification::new),
             error: parts.error.map(Failure::new),
         }
     }
@@ -316,6 +321,7 @@ mod tests {
               ]
             }
           ],
+          "verification": null,
           "error": {
             "class": "PGMigrateError",
             "message": "1 of 1 databases failed: 'app'",
@@ -341,7 +347,7 @@ mod tests {
     fn a_run_that_only_validated_has_all_keys() {
         let document: serde_json::Value = serde_json::from_str(&text(parts())).unwrap();
         let object = document.as_object().unwrap();
-        assert_eq!(object.len(), 13);
+        assert_eq!(object.len(), 14);
         assert_eq!(object["outcome"], "done");
         assert!(object["error"].is_null());
     }

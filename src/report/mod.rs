@@ -10,6 +10,7 @@ mod progress;
 mod summary;
 mod terminal;
 mod text;
+mod verification;
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 
 pub use summary::{DatabaseReport, Lag, RunReport};
+pub use verification::{Comparing, VerificationReport};
 
 use crate::error::{Error, Kind};
 use crate::events::Event;
@@ -111,7 +113,7 @@ impl Report {
     }
 
     fn take(&mut self, event: Event) {
-        narrate::event(&event);
+        narrate::event(&event, self.run.as_ref());
         self.run.get_or_insert_default().apply(event, self.clock.elapsed());
     }
 
@@ -123,8 +125,8 @@ impl Report {
     /// Prints the end of the report: the final blocks, the JSON document, the last line.
     ///
     /// `result` is why the run ended early, `signal` the first signal that came. The exit code is that of, in this order:
-    /// the signal, if anything was left undone; the error; failed databases and roles; waits that passed their limit;
-    /// else 0.
+    /// the signal, if anything was left undone; the error; failed databases, roles and comparisons; differences; waits that
+    /// passed their limit; else 0.
     pub fn finish(self, result: Result<(), Error>, signal: Option<Signal>) -> ExitCode {
         let mut error = conclude(result, self.run.as_ref(), signal);
         for line in self.run.iter().flat_map(|run| run.lines(self.output.show_passwords)) {

@@ -1,13 +1,15 @@
 //! Events and findings as log lines.
 
 use super::progress;
+use super::summary::RunReport;
 use super::text::{duration, repr, size};
+use super::verification::{self, Line};
 use crate::events::{DatabaseStatus, Event, RoleStatus};
 use crate::logger;
 use crate::validate::{Finding, Severity};
 
-/// Logs `event`, if a reader wants to know of it while the migration runs.
-pub(super) fn event(event: &Event) {
+/// Logs `event`, if a reader wants to know of it while the run goes on; `run` is what came before it.
+pub(super) fn event(event: &Event, run: Option<&RunReport>) {
     match event {
         Event::Role(role) => {
             let (name, message) = (repr(&role.name), &role.message);
@@ -29,7 +31,24 @@ pub(super) fn event(event: &Event) {
             let (name, bytes, elapsed) = (repr(database), size(*bytes), duration(*elapsed));
             tracing::debug!(target: logger::MIGRATE, "Database {name}: copied {table}, {rows} rows, {bytes}, {elapsed}");
         }
-        Event::CopyProgress { .. } | Event::Lag { .. } => {}
+        Event::CopyProgress { .. } | Event::Lag { .. } | Event::ComparisonProgress { .. } => {}
+        Event::Verification { level } => {
+            tracing::info!(target: logger::MIGRATE, "verifying: {}", level.name());
+        }
+        Event::ComparisonPlanned { database, tables, bytes } => {
+            let (name, bytes) = (repr(database), size(*bytes));
+            tracing::info!(target: logger::MIGRATE, "Database {name}: comparing {tables} tables, {bytes} on both sides");
+        }
+        Event::Verified(verdict) => {
+            let level = run.and_then(|run| run.verification.as_ref()).map(|verification| verification.level);
+            for line in verification::lines(verdict, level) {
+                match line {
+                    Line::Info(line) => tracing::info!(target: logger::MIGRATE, "{line}"),
+                    Line::Warning(line) => tracing::warn!(target: logger::MIGRATE, "{line}"),
+                    Line::Error(line) => tracing::error!(target: logger::MIGRATE, "{line}"),
+                }
+            }
+        }
         Event::Database(database) => {
             let (name, message) = (repr(&database.name), &database.message);
             match database.status {

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::summary::{DatabaseReport, RunReport};
 use super::terminal::Terminal;
 use super::text::{duration, size};
+use super::verification::{self, Comparing};
 use crate::events::Stage;
 use crate::logger;
 use crate::settings::OutputSettings;
@@ -49,11 +50,12 @@ pub(super) struct Progress {
     terminal: Terminal,
     lines: HashMap<String, (ProgressBar, Speed)>,
     total: Speed,
+    comparison: Option<ProgressBar>,
 }
 
 impl Progress {
     pub(super) fn new(mode: Mode, terminal: Terminal) -> Self {
-        Self { mode, terminal, lines: HashMap::new(), total: Speed::default() }
+        Self { mode, terminal, lines: HashMap::new(), total: Speed::default(), comparison: None }
     }
 
     /// Shows what `run` says `now`, counted from the start of the run.
@@ -70,6 +72,7 @@ impl Progress {
                 for database in &run.databases {
                     self.show_line(database, now);
                 }
+                self.show_comparison(comparing(run));
             }
         }
     }
@@ -91,9 +94,26 @@ impl Progress {
     }
 }
 
+impl Progress {
+    fn show_comparison(&mut self, comparing: Option<&Comparing>) {
+        match comparing {
+            Some(comparing) => {
+                let line = self.comparison.get_or_insert_with(|| self.terminal.bars().add(new_line()));
+                line.set_message(verification::progress(comparing));
+                line.tick();
+            }
+            None => {
+                if let Some(line) = self.comparison.take() {
+                    self.terminal.bars().remove(&line);
+                }
+            }
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
-        for (line, _) in self.lines.values() {
+        for line in self.lines.values().map(|(line, _)| line).chain(&self.comparison) {
             self.terminal.bars().remove(line);
         }
     }
@@ -123,7 +143,13 @@ fn describe(run: &RunReport, per_second: Option<u64>) -> Option<String> {
     }
     let others = active().filter(|(_, stage)| *stage != Stage::Copy);
     parts.extend(others.map(|(database, stage)| format!("{}: {}", database.name, activity(database, stage, None))));
+    parts.extend(comparing(run).map(verification::progress));
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// The database whose rows are being compared, and have a size.
+fn comparing(run: &RunReport) -> Option<&Comparing> {
+    run.verification.as_ref()?.current.as_ref().filter(|comparing| comparing.bytes > 0)
 }
 
 /// What `database` does now, and how far it is.

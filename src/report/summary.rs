@@ -1,8 +1,10 @@
-//! What came out of a migration: a fold over its events, and the lines, verdict and exit code that follow from it. Pure.
+//! What came out of a migration, and of the verification after it or instead of it: a fold over its events, and the lines, verdict and exit code that follow from it. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::text::{repr, reprs};
+use super::verification::{Comparing, VerificationReport};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, RolePassword, RoleResult, RoleStatus, Stage};
 use crate::settings::Method;
@@ -14,6 +16,8 @@ pub struct RunReport {
     pub roles: Vec<RoleResult>,
     /// Databases, in the order they were begun.
     pub databases: Vec<DatabaseReport>,
+    /// What was compared; `None` before a verification, and without one.
+    pub verification: Option<VerificationReport>,
 }
 
 /// One database, so far.
@@ -87,6 +91,23 @@ impl RunReport {
                 let name = result.name.clone();
                 self.database(&name).result = Some((result, at));
             }
+            Event::Verification { level } => self.verification = Some(VerificationReport::new(level)),
+            Event::ComparisonPlanned { database, bytes, .. } => {
+                if let Some(verification) = &mut self.verification {
+                    verification.current = Some(Comparing { database, bytes, bytes_read: 0 });
+                }
+            }
+            Event::ComparisonProgress { bytes, .. } => {
+                if let Some(comparing) = self.verification.as_mut().and_then(|it| it.current.as_mut()) {
+                    comparing.bytes_read += bytes;
+                }
+            }
+            Event::Verified(verdict) => {
+                if let Some(verification) = &mut self.verification {
+                    verification.current = None;
+                    verification.verdicts.push(*verdict);
+                }
+            }
         }
     }
 
@@ -105,8 +126,19 @@ impl RunReport {
         databases
     }
 
-    /// The final blocks, line by line.
+    /// Databases that are complete, whether their replication goes on or not.
+    pub fn complete(&self) -> BTreeSet<String> {
+        let complete = |database: &&DatabaseReport| {
+            matches!(database.status(), Some(DatabaseStatus::Done | DatabaseStatus::Running))
+        };
+        self.databases.iter().filter(complete).map(|database| database.name.clone()).collect()
+    }
+
+    /// The final blocks of a migration, line by line; none when all that was done is to verify.
     pub(super) fn lines(&self, show_passwords: bool) -> Vec<String> {
+        if self.verification.is_some() && self.roles.is_empty() && self.databases.is_empty() {
+            return Vec::new();
+        }
         let mut lines = vec!["Roles:".to_owned()];
         lines.extend(self.roles.iter().map(|role| role_line(role, show_passwords)));
         lines.push("Databases:".to_owned());
@@ -117,8 +149,8 @@ impl RunReport {
 
     /// Why the run as a whole did not succeed; `None` when it did.
     ///
-    /// A database or role that failed weighs more than a wait that passed its limit. Roles and databases left alone
-    /// because that was asked for are no failures.
+    /// A database or role that failed weighs more than a difference, and that more than a wait that passed its limit. Roles
+    /// and databases left alone because that was asked for are no failures.
     pub(super) fn verdict(&self) -> Option<Error> {
         let databases = |wanted: fn(Option<DatabaseStatus>) -> bool| -> Vec<&str> {
             let databases = self.databases_by_name().into_iter();
@@ -139,14 +171,17 @@ impl RunReport {
         if !failures.is_empty() {
             return Some(Error::new(Kind::Failed, failures.join("; ")));
         }
+        let found = self.verification.as_ref().and_then(VerificationReport::conclusion);
+        if found.as_ref().is_some_and(|error| error.kind != Kind::Timeout) {
+            return found;
+        }
         let late = databases(|status| status == Some(DatabaseStatus::TimedOut));
-        (!late.is_empty()).then(|| {
-            let count = late.len();
-            let total = self.databases.len();
-            let names = reprs(late);
-            Error::new(Kind::Timeout, format!("{count} of {total} databases did not catch up in time: {names}"))
-                .hint("replication goes on; run the same command again to wait on")
-        })
+        if late.is_empty() {
+            return found;
+        }
+        let (count, total, names) = (late.len(), self.databases.len(), reprs(late));
+        let message = format!("{count} of {total} databases did not catch up in time: {names}");
+        Some(Error::new(Kind::Timeout, message).hint("replication goes on; run the same command again to wait on"))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use super::{Environment, Method, OutputSettings, Selection, Settings, TableFilter, TablePattern};
-use crate::cli::{ForcedMethod, MigrateOptions, SelectionOptions, ServerOptions};
+use super::{Environment, Level, Method, OutputSettings, Selection, Settings, TableFilter, TablePattern, Verification};
+use crate::cli::{ForcedMethod, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel, VerifyOptions};
 use crate::conninfo::ConnInfo;
 use crate::error::{self, Error, Kind};
 
@@ -79,12 +79,23 @@ impl Settings {
                 "Stopping replication requires also '--max-replication-lag' >= 0",
             ));
         }
+        let selection = selection(options.selection)?;
+        let lag_timeout = Duration::from_secs(options.lag_timeout);
+        let verification = options.verify.map(|word| Verification {
+            level: level(word),
+            rows: options.verify_rows,
+            selection: selection.clone(),
+            mangle: options.mangle,
+            ignore_owners: options.no_owner,
+            jobs: options.jobs,
+            lag_timeout,
+        });
         Ok(Self {
             source,
             target,
             source_for_target,
             validate_only: options.validate,
-            selection: selection(options.selection)?,
+            selection,
             create_databases: !options.no_createdb,
             mangle: options.mangle,
             force_method: options.force_method.map(|method| match method {
@@ -93,7 +104,8 @@ impl Settings {
             }),
             max_replication_lag,
             stop_replication: options.stop_replication,
-            lag_timeout: Duration::from_secs(options.lag_timeout),
+            lag_timeout,
+            verification,
             max_total_size: options.dbs_max_total_size.and_then(|bytes| u64::try_from(bytes).ok()),
             pgbin: options.pgbin,
             skip_version_check: options.skip_db_version_check,
@@ -104,6 +116,32 @@ impl Settings {
             verbose: options.verbose,
             migration_id: output.migration_id.clone(),
         })
+    }
+}
+
+impl Verification {
+    /// What the options of `verify` mean.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for table patterns that cannot be read.
+    pub fn build(options: VerifyOptions) -> Result<Self, Error> {
+        Ok(Self {
+            level: level(options.level),
+            rows: options.verify_rows,
+            selection: selection(options.selection)?,
+            mangle: options.mangle,
+            ignore_owners: options.no_owner,
+            jobs: options.jobs,
+            lag_timeout: Duration::from_secs(options.lag_timeout),
+        })
+    }
+}
+
+fn level(word: VerifyLevel) -> Level {
+    match word {
+        VerifyLevel::Schema => Level::Schema,
+        VerifyLevel::Counts => Level::Counts,
+        VerifyLevel::Full => Level::Full,
     }
 }
 

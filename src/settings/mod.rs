@@ -42,6 +42,8 @@ pub struct Settings {
     pub stop_replication: bool,
     /// How long the wait may take.
     pub lag_timeout: Duration,
+    /// What is compared when all else is done; `None`: nothing.
+    pub verification: Option<Verification>,
     /// Largest total size in bytes that validation lets pass.
     pub max_total_size: Option<u64>,
     /// Where pg_dump and pg_restore are.
@@ -60,6 +62,47 @@ pub struct Settings {
     pub verbose: bool,
     /// Identifies the run in every log line.
     pub migration_id: String,
+}
+
+/// What a verification is told.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// How much is compared.
+    pub level: Level,
+    /// How many keys are named of each table whose rows differ.
+    pub rows: usize,
+    /// What a migration carries.
+    pub selection: Selection,
+    /// Names of replication objects hold the MD5 of the database's name.
+    pub mangle: bool,
+    /// Everything belongs to the target user.
+    pub ignore_owners: bool,
+    /// Connections to each server that read rows; `None`: from the servers' capacity.
+    pub jobs: Option<NonZeroUsize>,
+    /// How long the wait for running replication may take.
+    pub lag_timeout: Duration,
+}
+
+/// How much a verification compares; each level includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Definitions: all that catalogs hold, and where sequences stand.
+    Schema,
+    /// Numbers of rows.
+    Counts,
+    /// Contents of rows.
+    Full,
+}
+
+impl Level {
+    /// The word that options and reports have for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Schema => "schema",
+            Level::Counts => "counts",
+            Level::Full => "full",
+        }
+    }
 }
 
 /// How a database's data is carried.

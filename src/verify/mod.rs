@@ -1,8 +1,142 @@
 //! Proves that two databases are equal, or says what is not: catalog by catalog, and row by row.
 //!
 //! Only reads. Whatever it creates on a server to compare two wordings of one definition is temporary and rolled back.
+//!
+//! Databases come one after the other, each with all connections there are. What cannot be compared is said and fails the
+//! run; it is never taken for equal.
 
-mod difference;
+mod data;
 pub mod schema;
+mod session;
 
-pub use difference::{Difference, What};
+use tokio_util::sync::CancellationToken;
+
+pub use crate::events::{Difference, What};
+
+use self::schema::Scope;
+use crate::error::{Error, Kind};
+use crate::events::{Event, Events, Failure, NotCompared, Verdict};
+use crate::pg::Server;
+use crate::plan::comparison::{Comparison, Contents, DatabaseComparison, State};
+use crate::settings::{Level, Verification};
+
+/// What every step may use.
+#[derive(Debug)]
+pub struct Context {
+    /// The source server.
+    pub source: Server,
+    /// The target server.
+    pub target: Server,
+    /// What was asked for.
+    pub settings: Verification,
+    /// Where verdicts go.
+    pub events: Events,
+    /// Cancelled by a signal.
+    pub cancel: CancellationToken,
+}
+
+/// Carries out `comparison`. Every verdict is an event.
+///
+/// # Errors
+/// Of kind [`Kind::Interrupted`] when a signal came before the last verdict.
+pub async fn verify(context: &Context, comparison: &Comparison) -> Result<(), Error> {
+    context.events.send(Event::Verification { level: context.settings.level });
+    let scope = Scope {
+        databases: comparison.databases.iter().map(|database| database.name.clone()).collect(),
+        roles: comparison.roles.clone(),
+        excluded_extensions: context.settings.selection.excluded_extensions.clone(),
+        ignore_owners: context.settings.ignore_owners,
+        replicating: false,
+    };
+    let maintenance = (context.source.maintenance_database(), context.target.maintenance_database());
+    until_cancelled(context, maintenance, servers(context, &scope)).await?;
+    for database in &comparison.databases {
+        let name = database.name.as_str();
+        until_cancelled(context, (name, name), Box::pin(one(context, &scope, comparison.jobs, database))).await?;
+    }
+    Ok(())
+}
+
+/// Ends `work` when a signal comes, and what its sessions in these databases are still computing.
+async fn until_cancelled(
+    context: &Context,
+    databases: (&str, &str),
+    work: impl Future<Output = Verdict>,
+) -> Result<(), Error> {
+    let verdict = tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => None,
+        verdict = work => Some(verdict),
+    };
+    match verdict {
+        Some(verdict) => {
+            context.events.send(Event::Verified(Box::new(verdict)));
+            Ok(())
+        }
+        None => {
+            let (source, target) =
+                tokio::join!(context.source.end_sessions(databases.0), context.target.end_sessions(databases.1));
+            for error in [source.err(), target.err()].into_iter().flatten() {
+                tracing::debug!(target: crate::logger::MIGRATE, "{error}: {}", error.words());
+            }
+            Err(Error::new(Kind::Interrupted, "verification was stopped"))
+        }
+    }
+}
+
+async fn servers(context: &Context, scope: &Scope) -> Verdict {
+    let mut verdict = Verdict::default();
+    let compared = async {
+        let (source, target) = tokio::try_join!(
+            context.source.connect(context.source.maintenance_database()),
+            context.target.connect(context.target.maintenance_database())
+        )?;
+        schema::compare_servers(&source, &target, scope).await
+    };
+    match compared.await {
+        Ok(differences) => verdict.differences = differences,
+        Err(error) => verdict.fail("roles and databases", Error::from(error)),
+    }
+    verdict
+}
+
+async fn one(context: &Context, scope: &Scope, jobs: usize, database: &DatabaseComparison) -> Verdict {
+    let mut verdict = Verdict { database: Some(database.name.clone()), ..Verdict::default() };
+    match &database.state {
+        State::Unreachable { reason } => {
+            verdict.failures.push(Failure { kind: Kind::Failed, message: reason.clone() });
+        }
+        // `servers` has said so.
+        State::Missing => {}
+        State::Compared(contents) => {
+            definitions(context, scope, contents, &mut verdict).await;
+            if context.settings.level > Level::Schema {
+                data::compare(context, &database.name, contents, jobs, &mut verdict).await;
+            }
+        }
+    }
+    verdict
+}
+
+async fn definitions(context: &Context, scope: &Scope, contents: &Contents, verdict: &mut Verdict) {
+    let name = verdict.database.clone().unwrap_or_default();
+    let scope = Scope { replicating: contents.replication.is_some(), ..scope.clone() };
+    let compared = async {
+        let (source, target) = tokio::try_join!(context.source.connect(&name), context.target.connect(&name))?;
+        schema::compare_databases(&source, &target, &scope).await
+    };
+    match compared.await {
+        Ok(differences) => verdict.differences.extend(differences),
+        Err(error) => verdict.fail("definitions", Error::from(error)),
+    }
+    let later = contents.later.iter();
+    verdict.not_compared.extend(later.map(|later| NotCompared { what: later.what.clone(), reason: later.reason }));
+}
+
+impl Verdict {
+    /// Notes that `what` could not be compared.
+    fn fail(&mut self, what: &str, error: Error) {
+        let message = format!("{what} could not be compared: {}", error.chain());
+        self.failures.push(Failure { kind: error.kind, message });
+    }
+}

@@ -35,5 +35,7 @@ mod standby;
 mod tidy;
 mod tls;
 mod validation;
+mod verify;
+mod verify_schema;
 mod versions;
 mod zoo;

@@ -50,10 +50,12 @@ fn documented_keys() -> Vec<Vec<String>> {
 }
 
 /// The document, after proving that it has the keys that docs/json.md promises, in that order.
-fn document(outcome: &Outcome) -> Value {
+pub(crate) fn document(outcome: &Outcome) -> Value {
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome}"));
     let tables = documented_keys();
-    let [whole, finding, role, database, failure] = &tables[..] else { panic!("{tables:?}") };
+    let [whole, finding, role, database, verification, compared, difference, failure] = &tables[..] else {
+        panic!("{tables:?}")
+    };
     let check = |value: &Value, keys: &[String]| {
         let object = value.as_object().unwrap_or_else(|| panic!("no object: {value}"));
         let (mut found, mut promised): (Vec<_>, Vec<_>) = (object.keys().collect(), keys.iter().collect());
@@ -67,6 +69,15 @@ fn document(outcome: &Outcome) -> Value {
     }
     if !document["error"].is_null() {
         check(&document["error"], failure);
+    }
+    let verified = &document["verification"];
+    if !verified.is_null() {
+        check(verified, verification);
+        let databases = verified["databases"].as_array().expect("a list");
+        for value in databases.iter().chain([&verified["servers"]]).filter(|value| !value.is_null()) {
+            check(value, compared);
+            value["differences"].as_array().expect("a list").iter().for_each(|value| check(value, difference));
+        }
     }
     let mut rest = outcome.stdout.as_str();
     for key in whole {

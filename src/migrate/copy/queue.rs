@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
+use tokio_postgres::error::SqlState;
 
 use super::Work;
 use crate::error::Error;
+use crate::pg::Cause;
 
 /// What a worker does at once.
 pub(super) struct Item {
@@ -34,6 +36,12 @@ struct Batch {
     /// Smallest first: the next one is taken from the end.
     waiting: Vec<Work>,
     in_work: usize,
+    /// Refused by a check; tried again when the others are copied.
+    postponed: Vec<Work>,
+    /// Why the last of them was refused.
+    refusal: Option<Error>,
+    /// Something was copied since the postponed ones were tried.
+    progress: bool,
     result: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
@@ -44,13 +52,12 @@ impl Queue {
     }
 
     /// Queues a database's work and waits until it is done or a part of it has failed.
-    pub(super) async fn submit(&self, database: &str, snapshot: &str, mut work: Vec<Work>) -> Result<(), Error> {
+    pub(super) async fn submit(&self, database: &str, snapshot: &str, work: Vec<Work>) -> Result<(), Error> {
         if work.is_empty() {
             return Ok(());
         }
-        work.sort_by_key(Work::bytes);
         let (sender, receiver) = oneshot::channel();
-        let batch = Batch { snapshot: snapshot.to_owned(), waiting: work, in_work: 0, result: Some(sender) };
+        let batch = Batch { result: Some(sender), ..Batch::new(snapshot, work) };
         self.state().batches.insert(database.to_owned(), batch);
         self.changed.notify_waiters();
         let withdraw = Withdraw { queue: self, database };
@@ -81,18 +88,30 @@ impl Queue {
         }
     }
 
-    /// Records how it went. The first failure takes what else waits of the database out of the queue.
-    pub(super) fn done(&self, item: &Item, outcome: Result<(), Error>) {
+    /// Records how it went. The first failure takes what else waits of the database out of the queue; but a table that a
+    /// check refused is tried again when the others are there: functions in checks may read other tables.
+    pub(super) fn done(&self, item: Item, outcome: Result<(), Error>) {
         let mut state = self.state();
         let Some(batch) = state.batches.get_mut(&item.database) else { return };
         batch.in_work -= 1;
-        let failed = outcome.is_err();
-        if failed {
-            batch.waiting.clear();
-        }
-        if (failed || batch.waiting.is_empty() && batch.in_work == 0)
-            && let Some(result) = batch.result.take()
-        {
+        let finished = match outcome {
+            Err(error) if is_check_violation(&error) => {
+                batch.postponed.push(item.work);
+                batch.refusal = Some(error);
+                batch.next_round()
+            }
+            Err(error) => Some(Err(error)),
+            Ok(()) => {
+                batch.progress = true;
+                batch.next_round()
+            }
+        };
+        let Some(outcome) = finished else {
+            self.changed.notify_waiters();
+            return;
+        };
+        batch.waiting.clear();
+        if let Some(result) = batch.result.take() {
             // Nobody waits any more when the database was cancelled.
             drop(result.send(outcome));
         }
@@ -103,6 +122,43 @@ impl Queue {
         self.state().closed = true;
         self.changed.notify_waiters();
     }
+}
+
+impl Batch {
+    fn new(snapshot: &str, mut work: Vec<Work>) -> Self {
+        work.sort_by_key(Work::bytes);
+        Self {
+            snapshot: snapshot.to_owned(),
+            waiting: work,
+            in_work: 0,
+            postponed: Vec::new(),
+            refusal: None,
+            progress: false,
+            result: None,
+        }
+    }
+
+    /// Puts postponed tables into the queue again when no other is left and some table has come since they were refused.
+    /// The outcome, when all is done.
+    fn next_round(&mut self) -> Option<Result<(), Error>> {
+        if !self.waiting.is_empty() || self.in_work > 0 {
+            return None;
+        }
+        if self.postponed.is_empty() {
+            return Some(Ok(()));
+        }
+        if !std::mem::take(&mut self.progress) {
+            return self.refusal.take().map(Err);
+        }
+        self.waiting = std::mem::take(&mut self.postponed);
+        self.waiting.sort_by_key(Work::bytes);
+        None
+    }
+}
+
+fn is_check_violation(error: &Error) -> bool {
+    let cause = error.source.as_ref().and_then(|cause| cause.downcast_ref::<Cause>());
+    cause.and_then(Cause::code) == Some(&SqlState::CHECK_VIOLATION)
 }
 
 impl State {
@@ -158,11 +214,8 @@ mod tests {
     fn queue(batches: &[(&str, &[u64])]) -> State {
         let mut state = State::default();
         for (database, sizes) in batches {
-            let mut waiting: Vec<_> = sizes.iter().map(|&bytes| table("t", bytes)).collect();
-            waiting.sort_by_key(Work::bytes);
-            state
-                .batches
-                .insert((*database).to_owned(), Batch { snapshot: "s".to_owned(), waiting, in_work: 0, result: None });
+            let tables = sizes.iter().map(|&bytes| table("t", bytes)).collect();
+            state.batches.insert((*database).to_owned(), Batch::new("s", tables));
         }
         state
     }
@@ -190,7 +243,7 @@ mod tests {
         let wait = queue.submit("a", "s", vec![table("t", 1), table("u", 2)]);
         let fail = async {
             let item = queue.take().await.unwrap();
-            queue.done(&item, Err(Error::new(crate::error::Kind::Failed, "no")));
+            queue.done(item, Err(Error::new(crate::error::Kind::Failed, "no")));
             queue.close();
             assert!(queue.take().await.is_none());
         };

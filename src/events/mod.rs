@@ -1,14 +1,20 @@
-//! What a migration says while it runs.
+//! What a migration or a verification says while it runs.
 //!
-//! `migrate` sends, `report` consumes: log lines, progress, the final blocks, JSON and the exit code all fold the same stream.
-//! Role and database results are sent exactly once each; copy and lag readings may come at any rate.
+//! `migrate` and `verify` send, `report` consumes: log lines, progress, the final blocks, JSON and the exit code all fold the
+//! same stream. Results of roles and databases, and verdicts, are sent exactly once each; readings may come at any rate.
+
+mod difference;
+mod verdict;
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use difference::{Difference, Found, Key, Rows, What};
+pub use verdict::{Failure, NotCompared, Verdict};
+
 use crate::conninfo::Secret;
-use crate::settings::Method;
+use crate::settings::{Level, Method};
 
 /// Where a migration sends its events.
 #[derive(Clone, Debug)]
@@ -81,6 +87,29 @@ pub enum Event {
     },
     /// A database was dealt with.
     Database(DatabaseResult),
+    /// Verification begins.
+    Verification {
+        /// How much is compared.
+        level: Level,
+    },
+    /// What of a database's rows will be read to compare it.
+    ComparisonPlanned {
+        /// Its name.
+        database: String,
+        /// Tables and materialized views.
+        tables: usize,
+        /// Bytes that they occupy on both sides together; 0 where sizes do not matter.
+        bytes: u64,
+    },
+    /// Rows were read to be compared.
+    ComparisonProgress {
+        /// Their database.
+        database: String,
+        /// Bytes that they occupy, since the last such event.
+        bytes: u64,
+    },
+    /// A database, or what belongs to the whole server, was compared.
+    Verified(Box<Verdict>),
 }
 
 /// What a database is busy with.

@@ -1,0 +1,151 @@
+//! What came out of a verification: a fold over its events, and the lines and the verdict that follow from it. Pure.
+
+use super::text::{reprs, size};
+use crate::error::{Error, Kind};
+use crate::events::{Difference, NotCompared, Verdict, What};
+use crate::logger;
+use crate::settings::Level;
+
+/// Lines of one class of objects that a database gets in the log; all are in the JSON document.
+const LINES: usize = 100;
+
+/// What has come out so far.
+#[derive(Clone, Debug)]
+pub struct VerificationReport {
+    /// How much is compared.
+    pub level: Level,
+    /// Verdicts, in the order in which they were reached.
+    pub verdicts: Vec<Verdict>,
+    /// The database whose rows are being compared, if any.
+    pub current: Option<Comparing>,
+}
+
+/// How far the comparison of a database's rows is.
+#[derive(Clone, Debug, Default)]
+pub struct Comparing {
+    /// The database.
+    pub database: String,
+    /// Bytes to read on both sides, an estimate.
+    pub bytes: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+}
+
+impl VerificationReport {
+    pub(super) fn new(level: Level) -> Self {
+        Self { level, verdicts: Vec::new(), current: None }
+    }
+
+    /// How many things differ.
+    pub fn differences(&self) -> usize {
+        self.verdicts.iter().map(|verdict| verdict.differences.len()).sum()
+    }
+
+    /// Why it did not succeed; `None` when both sides are equal. What could not be compared weighs more than a difference:
+    /// there may be more of these.
+    pub(super) fn conclusion(&self) -> Option<Error> {
+        let failures = || self.verdicts.iter().flat_map(|verdict| &verdict.failures);
+        let differences = match self.differences() {
+            0 => None,
+            1 => Some("verification found 1 difference".to_owned()),
+            count => Some(format!("verification found {count} differences")),
+        };
+        let failed = failures().filter(|failure| failure.kind != Kind::Timeout).count();
+        if failed > 0 {
+            let mut message = match failed {
+                1 => "verification could not compare 1 thing".to_owned(),
+                count => format!("verification could not compare {count} things"),
+            };
+            if let Some(differences) = differences {
+                message.push_str(&format!("; {differences}"));
+            }
+            return Some(Error::new(Kind::Failed, message));
+        }
+        if let Some(message) = differences {
+            return Some(Error::new(Kind::Difference, message));
+        }
+        let late = self.verdicts.iter().filter(|verdict| !verdict.failures.is_empty());
+        let late: Vec<&str> = late.filter_map(|verdict| verdict.database.as_deref()).collect();
+        (!late.is_empty()).then(|| {
+            Error::new(Kind::Timeout, format!("replication did not catch up in time to verify: {}", reprs(late)))
+                .hint("replication goes on; run the same command again")
+        })
+    }
+}
+
+/// What a verdict says in the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Info(String),
+    Warning(String),
+    Error(String),
+}
+
+/// The lines of `verdict`.
+pub(super) fn lines(verdict: &Verdict, level: Option<Level>) -> Vec<Line> {
+    let about = verdict.database.as_deref().map_or("Servers".to_owned(), logger::database);
+    let mut lines = Vec::new();
+    let mut classes: Vec<&'static str> = Vec::new();
+    for difference in &verdict.differences {
+        if !classes.contains(&difference.class) {
+            classes.push(difference.class);
+        }
+    }
+    for class in classes {
+        let of_class = || verdict.differences.iter().filter(|difference| difference.class == class);
+        lines.extend(of_class().take(LINES).flat_map(|difference| of_difference(&about, difference)));
+        if let Some(more) = of_class().count().checked_sub(LINES).filter(|more| *more > 0) {
+            lines.push(Line::Error(format!("{about}: {class}: … and {more} more differences")));
+        }
+    }
+    lines.extend(verdict.failures.iter().map(|failure| Line::Error(format!("{about}: {}", failure.message))));
+    if !verdict.moved.is_empty() {
+        lines.push(Line::Warning(format!(
+            "{about}: written to faster than they could be compared, verify them again when writes have ceased: {}",
+            verdict.moved.join(", ")
+        )));
+    }
+    if !verdict.not_compared.is_empty() {
+        lines.push(Line::Warning(format!(
+            "{about}: not compared while replication runs: {}",
+            later(&verdict.not_compared)
+        )));
+    }
+    if verdict.differences.is_empty() && verdict.failures.is_empty() {
+        lines.push(Line::Info(format!("{about}: verified: {}", equal(verdict, level))));
+    }
+    lines
+}
+
+fn of_difference(about: &str, difference: &Difference) -> Vec<Line> {
+    let mut lines = vec![Line::Error(format!("{about}: {difference}"))];
+    if let What::Rows { keys, .. } = &difference.what {
+        lines.extend(keys.iter().map(|key| Line::Error(format!("{about}:   {key}"))));
+    }
+    lines
+}
+
+fn later(not_compared: &[NotCompared]) -> String {
+    let each: Vec<_> = not_compared.iter().map(|it| format!("{} ({})", it.what, it.reason)).collect();
+    each.join(", ")
+}
+
+fn equal(verdict: &Verdict, level: Option<Level>) -> String {
+    if verdict.database.is_none() {
+        return "roles and databases are equal".to_owned();
+    }
+    let rows = format!("{} tables, {} rows", verdict.tables, verdict.rows);
+    match level {
+        None | Some(Level::Schema) => "definitions are equal".to_owned(),
+        Some(Level::Counts) => format!("{rows}; definitions and numbers of rows are equal"),
+        Some(Level::Full) if verdict.large_objects == 0 => format!("{rows}; all equal"),
+        Some(Level::Full) => format!("{rows}, {} large objects; all equal", verdict.large_objects),
+    }
+}
+
+/// How far it is, in words.
+pub(super) fn progress(comparing: &Comparing) -> String {
+    // What is stored out of line is estimated.
+    let read = comparing.bytes_read.min(comparing.bytes);
+    format!("{}: verified {} of {} on both sides", comparing.database, size(read), size(comparing.bytes))
+}

@@ -1,0 +1,96 @@
+//! What is read of the relations of one side: large ones in several parts, where the server can read a part alone.
+
+use std::collections::HashMap;
+
+use tokio_postgres::types::Type;
+
+use super::reader::Task;
+use super::rows::{Blocks, Question};
+use crate::error::Error;
+use crate::facts::Side;
+use crate::pg::Client;
+use crate::plan::comparison::{OneSide, Relation, RelationKind};
+
+/// About how many bytes make a part: a second or so of reading.
+const PART: u64 = 64 * 1024 * 1024;
+
+/// Bytes and blocks of relations; one that is gone by now has none.
+const SIZES: &str = "
+select r.position - 1, pg_catalog.pg_table_size(c.oid), pg_catalog.pg_relation_size(c.oid)
+         / pg_catalog.current_setting('block_size')::bigint
+from unnest($1::pg_catalog.text[]) with ordinality r(name, position)
+join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(r.name)
+where c.relkind in ('r', 'm')";
+
+/// The tasks that read all of `relations` on the side of `client`.
+pub(super) async fn tasks(client: &Client, relations: &[&Relation], question: Question) -> Result<Vec<Task>, Error> {
+    let sizes = sizes(client, relations).await?;
+    let mut tasks = Vec::new();
+    for (item, relation) in relations.iter().enumerate() {
+        let here = on_side(relation, client.side());
+        let doing = format!("read {} {}", relation.kind.name(), relation.name);
+        let task = |blocks: Option<&Blocks>, bytes| Task {
+            item,
+            doing: doing.clone(),
+            bytes,
+            query: question.of(relation, here, blocks),
+        };
+        match sizes.get(&item) {
+            Some(&(bytes, blocks)) if bytes >= 2 * PART && here.condition.is_none() => {
+                let parts = split(bytes, blocks);
+                let each = bytes / parts.len().max(1) as u64;
+                tasks.extend(parts.iter().map(|part| task(Some(part), each)));
+            }
+            Some(&(bytes, _)) => tasks.push(task(None, bytes)),
+            None => tasks.push(task(None, here.bytes)),
+        }
+    }
+    Ok(tasks)
+}
+
+/// The relation as that side has it.
+pub(super) fn on_side(relation: &Relation, side: Side) -> &OneSide {
+    match side {
+        Side::Source => &relation.source,
+        Side::Target => &relation.target,
+    }
+}
+
+/// Sizes of those that may be large, by position.
+async fn sizes(client: &Client, relations: &[&Relation]) -> Result<HashMap<usize, (u64, u64)>, Error> {
+    let large = |relation: &Relation| {
+        relation.kind == RelationKind::MaterializedView || on_side(relation, client.side()).bytes >= 2 * PART
+    };
+    if !client.version().scans_ctid_ranges() || !relations.iter().any(|relation| large(relation)) {
+        return Ok(HashMap::new());
+    }
+    let names: Vec<Option<String>> =
+        relations.iter().map(|relation| large(relation).then(|| crate::sql::render(&relation.name))).collect();
+    let rows = client.query("read the sizes of tables", SIZES, &[(&names, Type::TEXT_ARRAY)]).await?;
+    let mut sizes = HashMap::new();
+    for row in &rows {
+        let number = |column| -> Result<u64, Error> { Ok(u64::try_from(client.get::<i64>(row, column)?).unwrap_or(0)) };
+        sizes.insert(usize::try_from(number(0)?).unwrap_or(usize::MAX), (number(1)?, number(2)?));
+    }
+    Ok(sizes)
+}
+
+/// Ranges of `blocks` that are about one part of `bytes` each. What is stored out of line counts with the row that it
+/// belongs to, so that the blocks of one part can be few.
+fn split(bytes: u64, blocks: u64) -> Vec<Blocks> {
+    let parts = (bytes / PART).clamp(1, blocks.max(1));
+    let bound = |part: u64| if part == parts { u64::MAX } else { blocks * part / parts };
+    (0..parts).map(|part| bound(part)..bound(part + 1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_every_block_once_and_have_no_end() {
+        assert_eq!(split(PART * 3, 10), [0..3, 3..6, 6..u64::MAX]);
+        assert_eq!(split(PART * 3, 2), [0..1, 1..u64::MAX], "no more parts than blocks");
+        assert_eq!(split(1, 0).first(), Some(&(0..u64::MAX)));
+    }
+}

@@ -1,0 +1,111 @@
+//! The question for the rows of one relation: how many there are, and a sum over a hash of each.
+//!
+//! A sum does not depend on order, so nothing is sorted, and sums of parts add up. What is hashed is the text of the row, which is
+//! the same on every major (binary forms hold OIDs) once the session has pinned all settings that output depends on.
+//! `hashtextextended` works on the bytes of the text: where the encodings of the databases differ, the text is taken in
+//! UTF8, as hex digits, because no hash of `bytea` has been there since 12. A `bigint` sum is a `numeric`: nothing overflows.
+
+use std::ops::Range;
+
+use crate::plan::comparison::{OneSide, Relation, RelationKind};
+use crate::settings::Level;
+use crate::sql;
+use crate::sql::Sql;
+
+/// What is asked of rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    /// Number only, or contents, too.
+    pub(super) level: Level,
+    /// Whether bytes have to be compared in UTF8.
+    pub(super) recode: bool,
+}
+
+/// Blocks of a table; the last range has no end, because the table may have grown.
+pub(super) type Blocks = Range<u64>;
+
+impl Question {
+    /// A query with one row: number, and sum as text.
+    pub(super) fn of(self, relation: &Relation, here: &OneSide, blocks: Option<&Blocks>) -> Sql {
+        let sum = match self.level {
+            Level::Full => sql!("pg_catalog.sum({})::pg_catalog.text", self.hash(relation)),
+            Level::Schema | Level::Counts => Sql::from("null::pg_catalog.text"),
+        };
+        sql!("select pg_catalog.count(*), {} from {} {}", sum, rows(relation, here), condition(here, blocks))
+    }
+
+    /// The hash of row `t`.
+    pub(super) fn hash(self, relation: &Relation) -> Sql {
+        let row = match &relation.columns {
+            Some(columns) => sql!("row({})", Sql::join(columns.iter().map(|column| sql!("t.{}", column)), ", ")),
+            None => Sql::from("row(t.*)"),
+        };
+        self.hash_of(&row, 0)
+    }
+
+    /// The hash of the text of `value`.
+    pub(super) fn hash_of(self, value: &Sql, seed: i32) -> Sql {
+        let text = if self.recode {
+            sql!("pg_catalog.encode(pg_catalog.convert_to({}::pg_catalog.text, 'UTF8'), 'hex')", value)
+        } else {
+            sql!("{}::pg_catalog.text", value)
+        };
+        sql!("pg_catalog.hashtextextended({} collate pg_catalog.\"C\", {})", text, seed)
+    }
+}
+
+/// The relation as `t`, without its inheritance children, which are compared by themselves.
+pub(super) fn rows(relation: &Relation, here: &OneSide) -> Sql {
+    let only = if here.partitioned || relation.kind == RelationKind::MaterializedView { "" } else { "only" };
+    sql!("{} {} t", only, relation.name)
+}
+
+/// Which of its rows.
+pub(super) fn condition(here: &OneSide, blocks: Option<&Blocks>) -> Sql {
+    match (&here.condition, blocks) {
+        (Some(condition), _) => Sql::from_catalog(condition),
+        (None, Some(blocks)) if blocks.end == u64::MAX => {
+            sql!("where t.ctid >= '({},0)'::pg_catalog.tid", blocks.start)
+        }
+        (None, Some(blocks)) => sql!(
+            "where t.ctid >= '({},0)'::pg_catalog.tid and t.ctid < '({},0)'::pg_catalog.tid",
+            blocks.start,
+            blocks.end
+        ),
+        (None, None) => Sql::from(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Ident, QualifiedName};
+
+    fn relation() -> Relation {
+        Relation {
+            name: QualifiedName::new("s", "t t"),
+            kind: RelationKind::Table,
+            columns: Some(vec![Ident::new("a"), Ident::new("B")]),
+            source: OneSide::default(),
+            target: OneSide::default(),
+        }
+    }
+
+    #[test]
+    fn the_last_part_of_a_table_has_no_end() {
+        let relation = relation();
+        let question = Question { level: Level::Counts, recode: false };
+        let of = |blocks: Blocks| question.of(&relation, &relation.source, Some(&blocks)).text().to_owned();
+        assert!(of(5..9).ends_with(
+            r#"from only "s"."t t" t where t.ctid >= '(5,0)'::pg_catalog.tid and t.ctid < '(9,0)'::pg_catalog.tid"#
+        ));
+        assert!(of(9..u64::MAX).ends_with("where t.ctid >= '(9,0)'::pg_catalog.tid"));
+    }
+
+    #[test]
+    fn contents_are_hashed_column_by_column_in_the_order_given() {
+        let question = Question { level: Level::Full, recode: false };
+        let text = question.of(&relation(), &OneSide::default(), None).text().to_owned();
+        assert!(text.contains(r#"row(t."a", t."B")::pg_catalog.text collate pg_catalog."C", 0)"#), "{text}");
+    }
+}
