@@ -131,6 +131,14 @@ pub struct MigrateOptions {
     #[arg(long, help_heading = "Target")]
     pub no_owner: bool,
 
+    /// Passwords, or verifiers, for roles that are created: lines role:password, in a file that only you may read
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub role_passwords: Option<PathBuf>,
+
+    /// Append what only an administrator of the target may do to this file, as SQL
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub admin_sql: Option<PathBuf>,
+
     /// Add to tables that already have rows on the target, instead of refusing
     #[arg(long, help_heading = "Target")]
     pub append: bool,

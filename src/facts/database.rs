@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Probe, User};
+use super::{Probe, ReservedObject, User};
 use crate::sql::{Ident, QualifiedName};
 
 /// What one database holds. Objects of the system are left out; members of extensions say so.
@@ -30,6 +30,14 @@ pub struct DatabaseFacts {
     pub storage: Storage,
     /// Roles that own something here.
     pub owners: BTreeSet<String>,
+    /// What only some users may create or grant.
+    pub reserved: Vec<ReservedObject>,
+    /// Whether some table's owner has not all rights on it that replication needs.
+    pub powerless_owners: bool,
+    /// Whether schema `public` is ours, or a role's whose rights we have. True where there is none.
+    pub owns_public: bool,
+    /// Whether what we create here gets privileges by ALTER DEFAULT PRIVILEGES.
+    pub own_default_privileges: bool,
     /// Objects that a user made: schemas, relations, types, functions outside extensions. 0 means empty.
     pub user_objects: i64,
     /// Whether it has a schema `public`, as every database has at first.
@@ -121,8 +129,6 @@ pub struct Table {
     pub owned: bool,
     /// Bytes of the heap and its TOAST table, without indexes.
     pub bytes: i64,
-    /// `reltuples`, the planner's guess at the rows; -1 when never analyzed.
-    pub estimated_rows: f64,
     /// Whether it has at least one row; only asked on the target, of tables that the source has too.
     pub has_rows: bool,
     /// Triggers that fire even while replication applies changes (ENABLE ALWAYS or REPLICA).

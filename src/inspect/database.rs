@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, relations, storage};
+use super::{Purpose, relations, reserved, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -34,10 +34,10 @@ pub(super) async fn inspect(
         storage::storage(client),
         summary(client),
     )?;
-    let (publication, journal) = match (client.side(), purpose) {
-        (Side::Source, Purpose::Migrate) => (try_publication(client).await?, None),
-        (Side::Source, Purpose::Compare) => (Probe::Untried, None),
-        (Side::Target, _) => (Probe::Untried, journal(client).await?),
+    let (publication, reserved, journal) = match (client.side(), purpose) {
+        (Side::Source, Purpose::Migrate) => (try_publication(client).await?, reserved::reserved(client).await?, None),
+        (Side::Source, Purpose::Compare) => (Probe::Untried, Vec::new(), None),
+        (Side::Target, _) => (Probe::Untried, Vec::new(), journal(client).await?),
     };
     Ok(DatabaseFacts {
         extensions,
@@ -51,6 +51,10 @@ pub(super) async fn inspect(
         large_objects: summary.large_objects,
         storage,
         owners: summary.owners.into_iter().collect(),
+        reserved,
+        owns_public: summary.owns_public,
+        own_default_privileges: summary.own_default_privileges,
+        powerless_owners: summary.powerless_owners,
         user_objects: summary.user_objects,
         public_schema: summary.public_schema,
         may_create: summary.may_create,
@@ -156,6 +160,9 @@ struct Summary {
     user_objects: i64,
     public_schema: bool,
     may_create: bool,
+    owns_public: bool,
+    own_default_privileges: bool,
+    powerless_owners: bool,
 }
 
 /// Objects of users, whatever their class: what no extension brought, the system did not make, and is not our journal.
@@ -196,6 +203,13 @@ select (select count(*) from pg_catalog.pg_largeobject_metadata),
               select from pg_catalog.aclexplode(m.lomacl) a
               where a.privilege_type = 'SELECT'
                 and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE')))),
+       coalesce((select pg_catalog.pg_has_role(nspowner, 'USAGE') from pg_catalog.pg_namespace where nspname = 'public'),
+                true),
+       exists (select from pg_catalog.pg_default_acl 
+               where defaclrole = (select oid from pg_catalog.pg_roles where rolname = current_user)),
+       exists (select from pg_catalog.pg_class c, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
+               where c.relkind in ('r', 'p') and c.relacl is not null and c.oid >= $1
+                 and not pg_catalog.has_table_privilege(c.relowner, c.oid, p)),
        pg_catalog.to_regnamespace('public') is not null";
 
 async fn summary(client: &Client) -> Result<Summary, PgError> {
@@ -206,8 +220,11 @@ async fn summary(client: &Client) -> Result<Summary, PgError> {
         large_objects: LargeObjects { count: client.get(&row, 0)?, unreadable: client.get(&row, 4)? },
         owners: client.get(&row, 1)?,
         user_objects: client.get(&row, 2)?,
-        public_schema: client.get(&row, 5)?,
+        public_schema: client.get(&row, 8)?,
         may_create: client.get(&row, 3)?,
+        owns_public: client.get(&row, 5)?,
+        own_default_privileges: client.get(&row, 6)?,
+        powerless_owners: client.get(&row, 7)?,
     })
 }
 

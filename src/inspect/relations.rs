@@ -98,7 +98,6 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
        pg_catalog.pg_has_role(c.relowner, 'USAGE'),
        case when c.relkind = 'r' then coalesce(pg_catalog.pg_relation_size(c.oid), 0)
            + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0) else 0 end,
-       c.reltuples::float8,
        array(select t.tgname::text from pg_catalog.pg_trigger t
              where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('A', 'R') order by 1),
        case when c.relispartition then array(
@@ -182,23 +181,22 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
             "incomparable" => {
                 ReplicaIdentity::Unusable { flaw: IdentityFlaw::Incomparable, candidate: client.get(row, 11)? }
             }
-            _ => ReplicaIdentity::Missing { candidate: client.get(row, 11)?, full_serves: client.get(row, 23)? },
+            _ => ReplicaIdentity::Missing { candidate: client.get(row, 11)?, full_serves: client.get(row, 22)? },
         },
         row_security,
         owner: client.get(row, 14)?,
         readable: client.get(row, 15)?,
         owned: client.get(row, 16)?,
         bytes: client.get(row, 17)?,
-        estimated_rows: client.get(row, 18)?,
         has_rows: false,
-        replica_triggers: client.get(row, 19)?,
-        present: client.get(row, 22)?,
-        referenced: client.get(row, 24)?,
+        replica_triggers: client.get(row, 18)?,
+        present: client.get(row, 21)?,
+        referenced: client.get(row, 23)?,
+        identity_index: client.get(row, 20)?,
+        ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 19)?),
         load_through: client
-            .get::<Option<Vec<String>>>(row, 25)?
+            .get::<Option<Vec<String>>>(row, 24)?
             .and_then(|parts| names_in_pairs(&parts).into_iter().next()),
-        identity_index: client.get(row, 21)?,
-        ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 20)?),
     })
 }
 

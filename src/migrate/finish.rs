@@ -1,5 +1,5 @@
 //! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
-//! materialized views, the source's own publications.
+//! materialized views, the source's own publications, event triggers.
 
 use super::copy::{Load, Pool, Sessions, Work};
 use super::large_objects::Carrying;
@@ -8,7 +8,7 @@ use super::snapshot::Snapshot;
 use super::{Context, sequences};
 use crate::error::Error;
 use crate::logger;
-use crate::plan::Content;
+use crate::plan::{Content, Owners, Rights};
 use crate::sql;
 use crate::sql::QualifiedName;
 
@@ -72,24 +72,38 @@ pub(super) async fn large_objects(
     context: &Context,
     pool: &Pool,
     database: &str,
-    keep_owners: bool,
+    owners: &Owners,
 ) -> Result<Vec<String>, Error> {
     let snapshot = Snapshot::take(context, database).await?;
-    let (all, shares) = Carrying::divide(context, database, snapshot.name(), keep_owners).await?;
+    let (all, shares) = Carrying::divide(context, database, snapshot.name(), owners).await?;
     pool.copy(database, snapshot.name(), shares.into_iter().map(Work::LargeObjects).collect()).await?;
     snapshot.release().await;
     Ok(all.conclude(database))
 }
 
-/// Restores the source's own publications, which must not exist while rows still arrive.
-pub(super) async fn publications(
+/// Restores what must not exist while rows still arrive: the source's own publications, privileges that take rights from
+/// tables' owners, event triggers.
+pub(super) async fn what_comes_last(
     context: &Context,
     database: &str,
+    content: &Content,
     archive: Option<&Archive>,
-    keep_owners: bool,
+    rights: &Rights,
 ) -> Result<(), Error> {
-    match archive {
-        Some(archive) => archive.restore_publications(context, keep_owners).await,
-        None => Archive::dump(context, database, None).await?.restore_publications(context, keep_owners).await,
+    if !(content.publications || content.event_triggers || content.powerless_owners) {
+        return Ok(());
     }
+    let made;
+    let archive = match archive {
+        Some(archive) => archive,
+        None => {
+            made = Archive::dump(context, database, None).await?;
+            &made
+        }
+    };
+    if content.powerless_owners {
+        archive.restore_spared_privileges(context, rights).await?;
+    }
+    archive.restore_publications(context, rights).await?;
+    archive.restore_event_triggers(context, rights).await
 }

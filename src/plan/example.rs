@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Content, DatabasePlan, Migration, Plan, Transfer, Work, build};
 use crate::conninfo::ConnInfo;
 use crate::facts::{DatabaseFacts, Facts, ServerFacts, fixture};
-use crate::settings::{Environment, Selection, Settings, TablePattern};
+use crate::settings::{Environment, RolePasswords, Selection, Settings, TablePattern};
 use crate::sql::Ident;
 
 /// A good pair of servers, and a user who asked for nothing special.
@@ -127,6 +127,8 @@ fn settings() -> Settings {
         jobs: None,
         index_jobs: None,
         no_owner: false,
+        role_passwords: RolePasswords::default(),
+        admin_sql: None,
         append: false,
         verbose: false,
         migration_id: "a1b2".to_owned(),

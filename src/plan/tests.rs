@@ -410,15 +410,17 @@ fn rows_go_in_binary_only_into_the_same_types() {
 fn an_unprivileged_target_user_keeps_owners_it_may_become_and_no_others() {
     let mut example = Example::new();
     example.facts.target.user.superuser = false;
-    assert!(example.plan().migration("app").keep_owners, "app is created by this run");
+    let keeps = |example: &Example| example.plan().migration("app").rights.owners.keeps("app");
+    assert!(keeps(&example), "app is created by this run");
     example.facts.target.roles.push(fixture::role("app"));
-    let plan = example.plan();
-    assert!(!plan.migration("app").keep_owners, "app exists, and we are no member of it");
-    assert!(matches!(&plan.migration("app").creation, Creation::Create(entry) if entry.owner == "migrator"));
+    assert!(!keeps(&example), "app exists, and we are no member of it");
+    assert!(matches!(&example.plan().migration("app").creation, Creation::Create(entry) if entry.owner == "migrator"));
+    example.source().owners.insert("migrator".to_owned());
+    assert!(example.plan().migration("app").rights.owners.keeps("migrator"), "one that is lost takes no other with it");
     example.facts.target.user.member_of.push("app".to_owned());
-    assert!(example.plan().migration("app").keep_owners);
+    assert!(keeps(&example));
     example.settings.no_owner = true;
-    assert!(!example.plan().migration("app").keep_owners);
+    assert!(!keeps(&example));
 }
 
 #[test]

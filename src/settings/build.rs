@@ -3,7 +3,10 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use super::{Environment, Level, Method, OutputSettings, Selection, Settings, TableFilter, TablePattern, Verification};
+use super::{
+    Environment, Level, Method, OutputSettings, RolePasswords, Selection, Settings, TableFilter, TablePattern,
+    Verification,
+};
 use crate::cli::{ForcedMethod, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel, VerifyOptions};
 use crate::conninfo::ConnInfo;
 use crate::error::{self, Error, Kind};
@@ -58,7 +61,7 @@ impl Servers {
 }
 
 impl Settings {
-    /// What `options` and `environment` mean together; `parse` as for [`Servers::build`].
+    /// What `options` and `environment` mean together, but for what is in files; `parse` as for [`Servers::build`].
     ///
     /// # Errors
     /// [`Kind::Usage`] for what makes no sense by itself, [`Kind::Validation`] for connection strings that cannot be read
@@ -112,6 +115,8 @@ impl Settings {
             jobs: options.jobs,
             index_jobs: options.index_jobs,
             no_owner: options.no_owner,
+            role_passwords: RolePasswords::default(),
+            admin_sql: options.admin_sql,
             append: options.append,
             verbose: options.verbose,
             migration_id: output.migration_id.clone(),

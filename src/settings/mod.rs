@@ -3,6 +3,7 @@
 mod build;
 mod output;
 mod pattern;
+mod role_passwords;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use crate::conninfo::Environment;
 pub use build::Servers;
 pub use output::{Format, OutputSettings};
 pub use pattern::PatternError;
+pub use role_passwords::{RolePasswordError, RolePasswords};
 
 /// Everything a run is told.
 #[derive(Clone, Debug)]
@@ -56,6 +58,10 @@ pub struct Settings {
     pub index_jobs: Option<NonZeroUsize>,
     /// Everything belongs to the target user.
     pub no_owner: bool,
+    /// Passwords for roles that are created.
+    pub role_passwords: RolePasswords,
+    /// Where statements for an administrator of the target go.
+    pub admin_sql: Option<PathBuf>,
     /// Tables that already have rows on the target are added to.
     pub append: bool,
     /// Show pg_restore's `--verbose` output.

@@ -34,6 +34,8 @@ mod smoke;
 mod standby;
 mod tidy;
 mod tls;
+mod two_runs;
+mod unprivileged;
 mod validation;
 mod verify;
 mod verify_schema;

@@ -124,8 +124,7 @@ async fn copy_one(context: &Context, sessions: &mut Option<Sessions>, item: &Ite
         }
         Work::LargeObjects(share) => {
             let (source, target) = sessions.ends();
-            let progress = |bytes| context.events.send(Event::CopyProgress { database: item.database.clone(), bytes });
-            share.carry(source, target, progress).await
+            share.carry(context, source, target).await
         }
     }
 }

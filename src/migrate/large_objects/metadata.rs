@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 
 use tokio_postgres::types::Type;
 
+use crate::facts::Reserved;
 use crate::pg::{Client, PgError};
+use crate::plan::Owners;
 use crate::sql;
 use crate::sql::{Ident, Literal, Sql};
 
@@ -15,6 +17,14 @@ pub(super) struct Metadata {
     comment: Option<String>,
     /// In the order of the catalog, in which a grant option comes before what was granted with it.
     privileges: Vec<Privilege>,
+}
+
+/// A statement that makes an object of the target more like the source's.
+pub(super) struct Change {
+    pub(super) oid: u32,
+    /// What it is about.
+    pub(super) kind: Reserved,
+    pub(super) statement: Sql,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,18 +93,20 @@ fn privilege(words: &[String]) -> Privilege {
 }
 
 impl Metadata {
-    /// What makes `self`, found on the target, like `wanted`. Privileges of roles that are not `known` there are left out.
+    /// What makes `self`, found on the target, like `wanted`, with what a user without the right to it would lack. Privileges
+    /// of roles that are not `known` there are left out.
     pub(super) fn changes(
         &self,
         oid: u32,
         wanted: &Metadata,
-        keep_owners: bool,
+        owners: &Owners,
         known: impl Fn(&str) -> bool,
-    ) -> Vec<Sql> {
+    ) -> Vec<Change> {
         let mut changes = Vec::new();
-        let owner = if keep_owners { &wanted.owner } else { &self.owner };
+        let mut add = |kind, statement| changes.push(Change { oid, kind, statement });
+        let owner = if owners.keeps(&wanted.owner) { &wanted.owner } else { &self.owner };
         if owner != &self.owner {
-            changes.push(sql!("alter large object {} owner to {}", oid, Ident::new(owner)));
+            add(Reserved::Owners, give(oid, owner));
         }
         let known = |who: &Who| match who {
             Who::Owner | Who::Public => true,
@@ -106,21 +118,31 @@ impl Metadata {
         if surplus {
             let mut grantees: Vec<&Who> = self.privileges.iter().map(|it| &it.grantee).collect();
             grantees.dedup();
-            changes.extend(grantees.into_iter().map(|grantee| {
-                sql!("revoke all privileges on large object {} from {} cascade", oid, name(grantee, owner))
-            }));
+            for grantee in grantees {
+                let from = name(grantee, owner);
+                add(Reserved::Privileges, sql!("revoke all privileges on large object {} from {} cascade", oid, from));
+            }
         }
         let missing = wanted_privileges.into_iter().filter(|it| surplus || !self.privileges.contains(it));
-        changes.extend(missing.map(|it| it.grant(oid, owner)));
+        missing.for_each(|it| add(Reserved::Privileges, it.grant(oid, owner)));
         if wanted.comment != self.comment {
             let comment = match &wanted.comment {
                 Some(text) => sql!("{}", Literal::new(text)),
                 None => Sql::from("null"),
             };
-            changes.push(sql!("comment on large object {} is {}", oid, comment));
+            add(Reserved::Comments, sql!("comment on large object {} is {}", oid, comment));
         }
         changes
     }
+
+    /// What would give the object to its owner on the source, where the target user cannot.
+    pub(super) fn left_to_administrator(&self, oid: u32, owners: &Owners) -> Option<Sql> {
+        owners.lost.contains(&self.owner).then(|| give(oid, &self.owner))
+    }
+}
+
+fn give(oid: u32, owner: &str) -> Sql {
+    sql!("alter large object {} owner to {}", oid, Ident::new(owner))
 }
 
 fn name(who: &Who, owner: &str) -> Sql {
@@ -139,31 +161,31 @@ impl Privilege {
         match &self.grantor {
             // Whoever may act for the owner grants in the owner's name.
             Who::Owner | Who::Public => grant,
-            Who::Role(grantor) => sql!("set local role {}; {}; reset role", Ident::new(grantor), grant),
+            Who::Role(grantor) => sql!("set role {}; {}; reset role", Ident::new(grantor), grant),
         }
     }
 }
 
 /// Makes `changes` in the open transaction, and returns those that the server refused with its words.
-pub(super) async fn change(target: &Client, changes: &[(u32, Sql)]) -> Result<Vec<(u32, String)>, PgError> {
+pub(super) async fn change(target: &Client, changes: Vec<Change>) -> Result<Vec<(Change, PgError)>, PgError> {
     let doing = "describe large objects";
     let mut refused = Vec::new();
     if changes.is_empty() {
         return Ok(refused);
     }
     target.run(doing, "savepoint described").await?;
-    let all = Sql::join(changes.iter().map(|(_, statement)| statement), "; ");
+    let all = Sql::join(changes.iter().map(|change| &change.statement), "; ");
     let in_one_go = target.run(doing, all).await;
     match in_one_go {
         Err(error) if error.code().is_some() => {}
         outcome => return outcome.map(|()| refused),
     }
     target.run(doing, "rollback to described").await?;
-    for (oid, statement) in changes {
-        match target.run(doing, sql!("savepoint one; {}; release one", statement)).await {
+    for change in changes {
+        match target.run(doing, sql!("savepoint one; {}; release one", change.statement)).await {
             Err(error) if error.code().is_some() => {
                 target.run(doing, "rollback to one").await?;
-                refused.push((*oid, error.words()));
+                refused.push((change, error));
             }
             outcome => outcome?,
         }
@@ -184,9 +206,10 @@ mod tests {
         Metadata { owner: owner.to_owned(), comment: None, privileges: vec![own("SELECT"), own("UPDATE")] }
     }
 
-    fn texts(there: &Metadata, wanted: &Metadata, keep_owners: bool) -> Vec<String> {
-        let changes = there.changes(7, wanted, keep_owners, |role| role != "unknown");
-        changes.iter().map(Sql::to_string).collect()
+    fn texts(there: &Metadata, wanted: &Metadata, kept: bool) -> Vec<String> {
+        let owners = Owners { kept, ..Owners::default() };
+        let changes = there.changes(7, wanted, &owners, |role| role != "unknown");
+        changes.iter().map(|change| change.statement.to_string()).collect()
     }
 
     fn role(name: &str) -> Who {
@@ -212,7 +235,7 @@ mod tests {
             [
                 r#"alter large object 7 owner to "app""#,
                 r#"grant select on large object 7 to "Reader" with grant option"#,
-                r#"set local role "Reader"; grant select on large object 7 to public; reset role"#,
+                r#"set role "Reader"; grant select on large object 7 to public; reset role"#,
                 "comment on large object 7 is 'it''s large'",
             ]
         );

@@ -17,8 +17,11 @@ use self::metadata::Metadata;
 use super::copy::Sessions;
 use super::{Context, journal};
 use crate::error::Error;
+use crate::events::Event;
+use crate::facts::Reserved;
 use crate::logger;
 use crate::pg::{Client, PgError};
+use crate::plan::Owners;
 
 /// Most objects of a share. A transaction holds a lock on every one that it removes or comments on, and how many locks there
 /// may be is a setting of the server.
@@ -29,7 +32,7 @@ const SHARE_BYTES: i64 = 32 * 1024 * 1024;
 
 /// The large objects of one database.
 pub(super) struct Carrying {
-    keep_owners: bool,
+    owners: Owners,
     /// Roles of the target: others cannot be granted anything.
     roles: BTreeSet<String>,
     tally: Mutex<Tally>,
@@ -70,7 +73,7 @@ impl Carrying {
         context: &Context,
         database: &str,
         snapshot: &str,
-        keep_owners: bool,
+        owners: &Owners,
     ) -> Result<(Arc<Self>, Vec<Share>), Error> {
         let sessions = Sessions::open(context, database, snapshot).await?;
         let (source, target) = sessions.ends();
@@ -78,7 +81,7 @@ impl Carrying {
         let (count, bytes): (i64, i64) = (source.get(&row, 0)?, source.get(&row, 1)?);
         let row = target.one("list roles", ROLES, &[]).await?;
         let roles = target.get::<Vec<String>>(&row, 0)?.into_iter().collect();
-        let all = Arc::new(Self { keep_owners, roles, tally: Mutex::default() });
+        let all = Arc::new(Self { owners: owners.clone(), roles, tally: Mutex::default() });
         if count > 0 {
             journal::own_large_objects(target).await?;
         } else if !journal::has_large_objects(target).await? {
@@ -136,13 +139,10 @@ fn ranges(bounds: &[u32]) -> Vec<RangeInclusive<u32>> {
 }
 
 impl Share {
-    /// Makes the target's objects equal to the source's; `progress` is told bytes sent.
-    pub(super) async fn carry(
-        &self,
-        source: &Client,
-        target: &Client,
-        mut progress: impl FnMut(u64),
-    ) -> Result<(), Error> {
+    /// Makes the target's objects equal to the source's.
+    pub(super) async fn carry(&self, context: &Context, source: &Client, target: &Client) -> Result<(), Error> {
+        let database = source.database();
+        let mut progress = |bytes| context.events.send(Event::CopyProgress { database: database.to_owned(), bytes });
         let list = |client| metadata::list(client, &self.oids);
         let (wanted, there) = tokio::try_join!(list(source), list(target))?;
         let gone: Vec<u32> = there.keys().filter(|oid| !wanted.contains_key(oid)).copied().collect();
@@ -159,7 +159,7 @@ impl Share {
         contents::create(target, &replaced, &copied).await?;
         let sizes: Vec<(u32, i64)> = copied.iter().filter_map(|oid| sizes.get(oid).map(|&size| (*oid, size))).collect();
         contents::copy(source, target, &sizes, &mut progress).await?;
-        self.describe(target, &wanted).await?;
+        self.describe(context, target, &wanted).await?;
         target.run("copy large objects", "commit").await?;
 
         let mut tally = self.all.tally();
@@ -170,18 +170,31 @@ impl Share {
     }
 
     /// Gives objects the owners, privileges and comments of `wanted`, as far as the target lets us.
-    async fn describe(&self, target: &Client, wanted: &BTreeMap<u32, Metadata>) -> Result<(), PgError> {
+    async fn describe(
+        &self,
+        context: &Context,
+        target: &Client,
+        wanted: &BTreeMap<u32, Metadata>,
+    ) -> Result<(), PgError> {
         let there = metadata::list(target, &self.oids).await?;
         let known = |role: &str| self.all.roles.contains(role);
         let mut changes = Vec::new();
         for (oid, wanted) in wanted {
             let Some(there) = there.get(oid) else { continue };
-            changes.extend(there.changes(*oid, wanted, self.all.keep_owners, known).into_iter().map(|sql| (*oid, sql)));
+            changes.extend(there.changes(*oid, wanted, &self.all.owners, known));
+            if let Some(statement) = wanted.left_to_administrator(*oid, &self.all.owners) {
+                let reason = "the target user cannot give the object away".to_owned();
+                context.leave(Some(target.database()), Reserved::Owners, &statement, reason);
+            }
         }
-        for (oid, words) in metadata::change(target, &changes).await? {
-            let mut tally = self.all.tally();
-            let (_, count) = tally.refused.entry(words).or_insert((oid, 0));
-            *count += 1;
+        for (change, error) in metadata::change(target, changes).await? {
+            if error.is_permission() {
+                context.leave(Some(target.database()), change.kind, &change.statement, error.words());
+            } else {
+                let mut tally = self.all.tally();
+                let (_, count) = tally.refused.entry(error.words()).or_insert((change.oid, 0));
+                *count += 1;
+            }
         }
         Ok(())
     }
