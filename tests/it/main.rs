@@ -25,6 +25,7 @@ mod interrupt;
 mod large_objects;
 mod names;
 mod privileges;
+mod replica_identity;
 mod replication;
 mod report;
 mod roles;
