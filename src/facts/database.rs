@@ -26,6 +26,8 @@ pub struct DatabaseFacts {
     pub subscriptions: Vec<Subscription>,
     /// Large objects.
     pub large_objects: LargeObjects,
+    /// What of its storage a dump does not carry.
+    pub storage: Storage,
     /// Roles that own something here.
     pub owners: BTreeSet<String>,
     /// Objects that a user made: schemas, relations, types, functions outside extensions. 0 means empty.
@@ -284,6 +286,15 @@ pub struct LargeObjects {
     pub count: i64,
     /// How many of them we may not read.
     pub unreadable: i64,
+}
+
+/// What of a database's storage a dump does not carry.
+#[derive(Clone, Debug, Default)]
+pub struct Storage {
+    /// Tablespaces of the user's in which something of the database is.
+    pub tablespaces: Vec<String>,
+    /// Indexes whose building has failed.
+    pub invalid_indexes: Vec<QualifiedName>,
 }
 
 /// What schema `_pg_migrate` of a target database says about an earlier run that did not end.

@@ -11,7 +11,8 @@ use std::fmt;
 
 pub use database::{
     Column, DatabaseFacts, EventTrigger, Extension, IdentityFlaw, Journal, JournalOrigin, Language, LargeObjects,
-    MaterializedView, Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Subscription, Table, TableKind,
+    MaterializedView, Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Storage, Subscription, Table,
+    TableKind,
 };
 pub use server::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,

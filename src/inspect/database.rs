@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, relations};
+use super::{Purpose, relations, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -27,8 +27,13 @@ pub(super) async fn inspect(
         relations::sequences(client),
         relations::materialized_views(client),
     )?;
-    let (event_triggers, publications, subscriptions, summary) =
-        tokio::try_join!(event_triggers(client), publications(client, ours), subscriptions(client), summary(client),)?;
+    let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
+        event_triggers(client),
+        publications(client, ours),
+        subscriptions(client),
+        storage::storage(client),
+        summary(client),
+    )?;
     let (publication, journal) = match (client.side(), purpose) {
         (Side::Source, Purpose::Migrate) => (try_publication(client).await?, None),
         (Side::Source, Purpose::Compare) => (Probe::Untried, None),
@@ -44,6 +49,7 @@ pub(super) async fn inspect(
         publications,
         subscriptions,
         large_objects: summary.large_objects,
+        storage,
         owners: summary.owners.into_iter().collect(),
         user_objects: summary.user_objects,
         public_schema: summary.public_schema,

@@ -4,6 +4,7 @@ mod database;
 mod probe;
 mod relations;
 mod server;
+mod storage;
 
 use std::collections::BTreeSet;
 

@@ -52,6 +52,16 @@ pub enum Cause {
     Unusable(String),
 }
 
+impl Cause {
+    /// The server's SQLSTATE, where it answered.
+    pub fn code(&self) -> Option<&SqlState> {
+        match self {
+            Cause::Server(words) => Some(words.code()),
+            Cause::Driver(_) | Cause::Network { .. } | Cause::Timeout { .. } | Cause::Unusable(_) => None,
+        }
+    }
+}
+
 impl PgError {
     pub(super) fn from_driver(
         side: Side,
@@ -68,10 +78,7 @@ impl PgError {
 
     /// The server's SQLSTATE, where it answered.
     pub fn code(&self) -> Option<&SqlState> {
-        match &self.cause {
-            Cause::Server(words) => Some(words.code()),
-            Cause::Driver(_) | Cause::Network { .. } | Cause::Timeout { .. } | Cause::Unusable(_) => None,
-        }
+        self.cause.code()
     }
 
     /// Whether the server refused for want of a privilege (42501).

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Rows};
-pub use error::PgError;
+pub use error::{Cause, PgError};
 
 use crate::conninfo::ConnInfo;
 use crate::facts::Side;

@@ -13,6 +13,7 @@ mod previous;
 mod replication;
 mod roles;
 mod servers;
+mod storage;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -104,6 +105,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         tables::CHECKS,
         previous::CHECKS,
         objects::CHECKS,
+        storage::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -28,3 +28,9 @@ CREATE TABLE attached (id int NOT NULL, v int);
 CREATE UNIQUE INDEX attached_by_hand ON attached (id) INCLUDE (v) WITH (fillfactor = 70);
 ALTER TABLE attached ADD CONSTRAINT attached_key PRIMARY KEY USING INDEX attached_by_hand;
 INSERT INTO attached VALUES (1, 1);
+-- Its building has failed: no dump carries it, and it enforces nothing that the source's rows obey.
+CREATE TABLE duplicates (id int PRIMARY KEY, v int);
+INSERT INTO duplicates VALUES (1, 1), (2, 1);
+\set ON_ERROR_STOP off
+CREATE UNIQUE INDEX CONCURRENTLY duplicates_not_valid ON duplicates (v);
+\set ON_ERROR_STOP on

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
+use tokio_postgres::error::SqlState;
 
 use super::table::Load;
 use crate::error::Error;
+use crate::pg::Cause;
 use crate::plan::TablePlan;
 
 /// One table to copy.
@@ -37,6 +39,12 @@ struct Batch {
     /// Smallest first: the next one is taken from the end.
     waiting: Vec<TablePlan>,
     in_work: usize,
+    /// Refused by a check; tried again when the others are copied.
+    postponed: Vec<TablePlan>,
+    /// Why the last of them was refused.
+    refusal: Option<Error>,
+    /// Tables copied since the postponed ones were tried.
+    progress: bool,
     result: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
@@ -52,14 +60,13 @@ impl Queue {
         database: &str,
         snapshot: &str,
         load: Load,
-        mut tables: Vec<TablePlan>,
+        tables: Vec<TablePlan>,
     ) -> Result<(), Error> {
         if tables.is_empty() {
             return Ok(());
         }
-        tables.sort_by_key(|table| table.bytes);
         let (sender, receiver) = oneshot::channel();
-        let batch = Batch { snapshot: snapshot.to_owned(), load, waiting: tables, in_work: 0, result: Some(sender) };
+        let batch = Batch { result: Some(sender), ..Batch::new(snapshot, load, tables) };
         self.state().batches.insert(database.to_owned(), batch);
         self.changed.notify_waiters();
         let withdraw = Withdraw { queue: self, database };
@@ -90,18 +97,30 @@ impl Queue {
         }
     }
 
-    /// Records how a table went. The first failure takes the database's other tables out of the queue.
+    /// Records how a table went. The first failure takes the database's other tables out of the queue; but a table that a
+    /// check refused is tried again when the others are there: functions in checks may read other tables.
     pub(super) fn done(&self, item: &Item, outcome: Result<(), Error>) {
         let mut state = self.state();
         let Some(batch) = state.batches.get_mut(&item.database) else { return };
         batch.in_work -= 1;
-        let failed = outcome.is_err();
-        if failed {
-            batch.waiting.clear();
-        }
-        if (failed || batch.waiting.is_empty() && batch.in_work == 0)
-            && let Some(result) = batch.result.take()
-        {
+        let finished = match outcome {
+            Err(error) if is_check_violation(&error) => {
+                batch.postponed.push(item.table.clone());
+                batch.refusal = Some(error);
+                batch.next_round()
+            }
+            Err(error) => Some(Err(error)),
+            Ok(()) => {
+                batch.progress = true;
+                batch.next_round()
+            }
+        };
+        let Some(outcome) = finished else {
+            self.changed.notify_waiters();
+            return;
+        };
+        batch.waiting.clear();
+        if let Some(result) = batch.result.take() {
             // Nobody waits any more when the database was cancelled.
             drop(result.send(outcome));
         }
@@ -112,6 +131,44 @@ impl Queue {
         self.state().closed = true;
         self.changed.notify_waiters();
     }
+}
+
+impl Batch {
+    fn new(snapshot: &str, load: Load, mut tables: Vec<TablePlan>) -> Self {
+        tables.sort_by_key(|table| table.bytes);
+        Self {
+            snapshot: snapshot.to_owned(),
+            load,
+            waiting: tables,
+            in_work: 0,
+            postponed: Vec::new(),
+            refusal: None,
+            progress: false,
+            result: None,
+        }
+    }
+
+    /// Puts postponed tables into the queue again when no other is left and some table has come since they were refused.
+    /// The outcome, when all is done.
+    fn next_round(&mut self) -> Option<Result<(), Error>> {
+        if !self.waiting.is_empty() || self.in_work > 0 {
+            return None;
+        }
+        if self.postponed.is_empty() {
+            return Some(Ok(()));
+        }
+        if !std::mem::take(&mut self.progress) {
+            return self.refusal.take().map(Err);
+        }
+        self.waiting = std::mem::take(&mut self.postponed);
+        self.waiting.sort_by_key(|table| table.bytes);
+        None
+    }
+}
+
+fn is_check_violation(error: &Error) -> bool {
+    let cause = error.source.as_ref().and_then(|cause| cause.downcast_ref::<Cause>());
+    cause.and_then(Cause::code) == Some(&SqlState::CHECK_VIOLATION)
 }
 
 impl State {
@@ -164,12 +221,8 @@ mod tests {
     fn queue(batches: &[(&str, &[u64])]) -> State {
         let mut state = State::default();
         for (database, sizes) in batches {
-            let mut waiting: Vec<_> = sizes.iter().map(|&bytes| table("t", bytes)).collect();
-            waiting.sort_by_key(|table| table.bytes);
-            state.batches.insert(
-                (*database).to_owned(),
-                Batch { snapshot: "s".to_owned(), load: Load::Fresh, waiting, in_work: 0, result: None },
-            );
+            let tables = sizes.iter().map(|&bytes| table("t", bytes)).collect();
+            state.batches.insert((*database).to_owned(), Batch::new("s", Load::Fresh, tables));
         }
         state
     }

@@ -105,7 +105,15 @@ const CONTENTS: [&str; 2] = [
 fn schema(uri: &str, pg_dump: &Path) -> Inventory {
     let outcome = Run::program(pg_dump)
         // What stays on the two sides while replication runs is not the database's own.
-        .args(["--schema-only", "--no-subscriptions", "--exclude-schema", JOURNAL_SCHEMA, "--dbname", uri])
+        .args([
+            "--schema-only",
+            "--no-subscriptions",
+            "--no-tablespaces",
+            "--exclude-schema",
+            JOURNAL_SCHEMA,
+            "--dbname",
+            uri,
+        ])
         .run()
         .expect_code(0);
     let mut inventory = Inventory::new();
