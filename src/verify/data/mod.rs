@@ -28,6 +28,8 @@ use crate::plan::comparison::{Contents, Relation};
 use crate::settings::Level;
 use crate::sql::names::ReplicationNames;
 
+const NO_KEY: &str = "no rows are named: there is no primary key that both sides have";
+
 /// How often a table that differs is looked at again while replication runs.
 const RETRIES: usize = 3;
 
@@ -152,9 +154,7 @@ impl Comparison<'_> {
             let rows = source.count.max(target.count);
             match keys::differing(moment, relation, question, rows, self.context.settings.rows).await {
                 Ok(Some(found)) => keys = found,
-                Ok(None) => {
-                    unnamed = Some("no rows are named: there is no primary key that both sides have".to_owned())
-                }
+                Ok(None) => unnamed = Some(NO_KEY.to_owned()),
                 Err(error) => unnamed = Some(format!("no rows are named: {}", error.chain())),
             }
         }
