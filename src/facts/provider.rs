@@ -26,7 +26,7 @@ const DATABASES: &[&str] =
     &["rdsadmin", "cloudsqladmin", "alloydbadmin", "azure_maintenance", "azure_sys", "_aiven", "_dodb"];
 
 /// Extensions that exist on one service only, or that run replication which a migration ends.
-const EXTENSIONS: &[&str] = &[
+pub(crate) const EXTENSIONS: &[&str] = &[
     "aiven_extras",
     "aiven_gatekeeper",
     "azure",

@@ -17,9 +17,49 @@ impl ServerVersion {
         self.major() >= 13
     }
 
+    /// Triggers of partitions name the trigger that they are clones of (13).
+    pub fn tells_parents_of_triggers(self) -> bool {
+        self.major() >= 13
+    }
+
+    /// Publications can publish partitions as their root (13).
+    pub fn publishes_via_root(self) -> bool {
+        self.major() >= 13
+    }
+
+    /// Extended statistics have a target of their own (13).
+    pub fn has_targets_of_statistics(self) -> bool {
+        self.major() >= 13
+    }
+
     /// `max_slot_wal_keep_size` exists, and slots have a `wal_status` (13).
     pub fn limits_wal_of_slots(self) -> bool {
         self.major() >= 13
+    }
+
+    /// Columns can choose their compression (14).
+    pub fn compresses_columns(self) -> bool {
+        self.major() >= 14
+    }
+
+    /// Every range type has a multirange type (14).
+    pub fn has_multiranges(self) -> bool {
+        self.major() >= 14
+    }
+
+    /// Types can have a subscripting function (14).
+    pub fn has_subscripting_functions(self) -> bool {
+        self.major() >= 14
+    }
+
+    /// Functions can have a body that is parsed when they are created (14).
+    pub fn has_sql_bodies(self) -> bool {
+        self.major() >= 14
+    }
+
+    /// Extended statistics can be about expressions (14).
+    pub fn has_statistics_on_expressions(self) -> bool {
+        self.major() >= 14
     }
 
     /// `idle_session_timeout` exists (14).
@@ -40,6 +80,26 @@ impl ServerVersion {
     /// Everybody may read `pg_subscription.oid` (14).
     pub fn shows_oid_of_subscriptions(self) -> bool {
         self.major() >= 14
+    }
+
+    /// The schema `public` belongs to `pg_database_owner`, and not everybody may create in it (15).
+    pub fn gives_public_to_database_owners(self) -> bool {
+        self.major() >= 15
+    }
+
+    /// Unique indexes may take nulls for equal (15).
+    pub fn compares_nulls_in_unique_indexes(self) -> bool {
+        self.major() >= 15
+    }
+
+    /// Sequences can be unlogged (15).
+    pub fn has_unlogged_sequences(self) -> bool {
+        self.major() >= 15
+    }
+
+    /// Publications have schemas, column lists and row filters (15).
+    pub fn filters_publications(self) -> bool {
+        self.major() >= 15
     }
 
     /// Parameters can be granted (15).
@@ -83,6 +143,21 @@ impl ServerVersion {
         self.major() >= 16
     }
 
+    /// The privilege MAINTAIN exists (17).
+    pub fn has_maintain(self) -> bool {
+        self.major() >= 17
+    }
+
+    /// Partitioned tables can have an access method (17).
+    pub fn has_access_method_of_partitioned_tables(self) -> bool {
+        self.major() >= 17
+    }
+
+    /// The setting `event_triggers` can switch event triggers off (17).
+    pub fn can_switch_event_triggers_off(self) -> bool {
+        self.major() >= 17
+    }
+
     /// `transaction_timeout` exists (17).
     pub fn has_transaction_timeout(self) -> bool {
         self.major() >= 17
@@ -96,6 +171,21 @@ impl ServerVersion {
     /// `pg_replication_slots.invalidation_reason` exists (17).
     pub fn tells_why_slots_are_lost(self) -> bool {
         self.major() >= 17
+    }
+
+    /// NOT NULL is a constraint with a name (18).
+    pub fn has_named_not_null_constraints(self) -> bool {
+        self.major() >= 18
+    }
+
+    /// Constraints can be NOT ENFORCED (18).
+    pub fn has_unenforced_constraints(self) -> bool {
+        self.major() >= 18
+    }
+
+    /// Publications can publish generated columns (18).
+    pub fn publishes_generated_columns(self) -> bool {
+        self.major() >= 18
     }
 
     /// Replication origins are limited by `max_active_replication_origins`, no longer by `max_replication_slots` (18).

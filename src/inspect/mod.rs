@@ -3,12 +3,15 @@
 mod database;
 mod probe;
 mod relations;
+mod sequences;
 mod server;
 mod storage;
 
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+
+pub use sequences::{SequenceState, sequence_states};
 
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};
 use crate::logger;

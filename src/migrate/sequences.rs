@@ -1,24 +1,13 @@
 //! Values of sequences. Not transactional and never replicated (up to 18): read when nobody draws from them any more.
 
-use std::collections::BTreeMap;
-
 use super::Context;
 use crate::error::Error;
-use crate::pg::{Client, PgError};
+use crate::inspect::{SequenceState, sequence_states};
 use crate::sql;
 use crate::sql::{Literal, QualifiedName, Sql};
 
 /// Sequences read, or set, in one statement.
 const AT_ONCE: usize = 500;
-
-/// Where a sequence stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Value {
-    last: i64,
-    called: bool,
-    increment: i64,
-    cycle: bool,
-}
 
 /// Sets the target's sequences to the source's values. One that is further on the target already is left where it is, and
 /// named: somebody has drawn from it, and its values must not come twice.
@@ -33,7 +22,7 @@ pub(super) async fn carry(
     let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
     let mut kept = Vec::new();
     for some in sequences.chunks(AT_ONCE) {
-        let (on_source, on_target) = tokio::try_join!(read(&source, some), read(&target, some))?;
+        let (on_source, on_target) = tokio::try_join!(sequence_states(&source, some), sequence_states(&target, some))?;
         let mut changes = Vec::new();
         for (index, sequence) in some.iter().enumerate() {
             let (Some(wanted), Some(there)) = (on_source.get(&index), on_target.get(&index)) else { continue };
@@ -58,31 +47,6 @@ pub(super) async fn carry(
     Ok(kept)
 }
 
-async fn read(client: &Client, sequences: &[QualifiedName]) -> Result<BTreeMap<usize, Value>, PgError> {
-    let each = sequences.iter().enumerate().map(|(index, sequence)| {
-        sql!(
-            "select {}::int, s.last_value, s.is_called, d.seqincrement, d.seqcycle from {} s, pg_catalog.pg_sequence d \
-             where d.seqrelid = {}::pg_catalog.regclass",
-            index,
-            sequence,
-            Literal::new(crate::sql::render(sequence))
-        )
-    });
-    let rows = client.query("read sequences", Sql::join(each, " union all "), &[]).await?;
-    rows.iter()
-        .map(|row| {
-            let index: i32 = client.get(row, 0)?;
-            let value = Value {
-                last: client.get(row, 1)?,
-                called: client.get(row, 2)?,
-                increment: client.get(row, 3)?,
-                cycle: client.get(row, 4)?,
-            };
-            Ok((usize::try_from(index).unwrap_or_default(), value))
-        })
-        .collect()
-}
-
 #[derive(Debug, PartialEq, Eq)]
 enum Change {
     None,
@@ -91,25 +55,19 @@ enum Change {
 }
 
 /// What to do about a sequence. A cycling one may be lower for good reason, and an untouched one has given nothing away.
-fn change(source: Value, target: Value) -> Change {
-    let position = |value: Value| (value.last, value.called);
-    if position(source) == position(target) {
+fn change(source: SequenceState, target: SequenceState) -> Change {
+    if target.is_at(source) {
         return Change::None;
     }
-    let target_is_further = if source.increment > 0 {
-        position(target) > position(source)
-    } else {
-        (target.last, source.called) < (source.last, target.called)
-    };
-    if target_is_further && target.called && !source.cycle { Change::Keep } else { Change::Set }
+    if target.is_further_than(source) && target.called && !source.cycle { Change::Keep } else { Change::Set }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn value(last: i64, called: bool) -> Value {
-        Value { last, called, increment: 1, cycle: false }
+    fn value(last: i64, called: bool) -> SequenceState {
+        SequenceState { last, called, increment: 1, cycle: false }
     }
 
     #[test]
@@ -128,14 +86,14 @@ mod tests {
 
     #[test]
     fn a_descending_sequence_goes_down() {
-        let down = |last, called| Value { increment: -1, ..value(last, called) };
+        let down = |last, called| SequenceState { increment: -1, ..value(last, called) };
         assert_eq!(change(down(-5, true), down(-1, true)), Change::Set);
         assert_eq!(change(down(-5, true), down(-6, true)), Change::Keep);
     }
 
     #[test]
     fn a_cycling_sequence_follows_the_source() {
-        let cycling = |last| Value { cycle: true, ..value(last, true) };
+        let cycling = |last| SequenceState { cycle: true, ..value(last, true) };
         assert_eq!(change(cycling(2), cycling(99)), Change::Set);
     }
 }

@@ -43,7 +43,8 @@ impl Sql {
     }
 
     /// Text that a server's catalog keeps as SQL, such as an extension's condition or an object's identity: to be sent to
-    /// the server it came from, as pg_dump does, and to no other.
+    /// the server it came from, as pg_dump does. To another one only as the end of a single statement of the extended
+    /// protocol that at most defines something, and is rolled back.
     pub fn from_catalog(text: impl Into<String>) -> Self {
         Self { text: text.into(), sensitive: false }
     }

@@ -35,5 +35,6 @@ mod tidy;
 mod tls;
 mod validation;
 mod verify;
+mod verify_schema;
 mod versions;
 mod zoo;

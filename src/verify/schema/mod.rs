@@ -1,5 +1,20 @@
 //! Compares everything but rows, catalog by catalog.
+//!
+//! One query for each class of objects lists them on both sides with all that is to be compared, see `classes`; what the
+//! older of the two servers does not know is left out. Comments and security labels come from one query each. Members of
+//! extensions belong to the extension, which is compared by its version. Definitions that differ only in their wording are
+//! recognised by having the target read both, see `reword`.
 
+mod attached;
+mod classes;
+mod object;
+mod reword;
+mod sequences;
+
+use std::collections::{HashMap, HashSet};
+
+use self::classes::{Class, Versions};
+use self::object::{Address, Mismatch, Object, Objects};
 use super::Difference;
 use crate::pg::{Client, PgError};
 
@@ -20,14 +35,107 @@ pub struct Scope {
     pub replicating: bool,
 }
 
-/// What differs between one database on both sides, rows apart. Both sessions are in the database of the same name.
-#[expect(clippy::unused_async, reason = "no catalog is compared yet")]
-pub async fn compare_databases(_source: &Client, _target: &Client, _scope: &Scope) -> Result<Vec<Difference>, PgError> {
-    Ok(Vec::new())
+/// What differs between one database on both sides, rows apart. Both sessions are in the database of the same name, and in no
+/// transaction.
+pub async fn compare_databases(source: &Client, target: &Client, scope: &Scope) -> Result<Vec<Difference>, PgError> {
+    let classes = |versions| classes::of_database(versions, scope);
+    let mut mismatches = catalogs(source, target, classes, attached::Objects::OfDatabase).await?;
+    if !scope.replicating {
+        mismatches.extend(sequences::compare(source, target).await?);
+    }
+    reword::dismiss(target, &mut mismatches).await?;
+    Ok(report(mismatches, scope, Some(source.database())))
 }
 
-/// What differs between the two servers: roles with their memberships and settings, and databases as a whole.
-#[expect(clippy::unused_async, reason = "no catalog is compared yet")]
-pub async fn compare_servers(_source: &Client, _target: &Client, _scope: &Scope) -> Result<Vec<Difference>, PgError> {
-    Ok(Vec::new())
+/// What differs between the two servers: roles with their memberships and settings, and databases as a whole. The sessions are
+/// in any database, and in no transaction.
+pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) -> Result<Vec<Difference>, PgError> {
+    let (here, there) = tokio::try_join!(reads_passwords(source), reads_passwords(target))?;
+    let classes = |versions| classes::of_server(versions, scope, here && there);
+    let mismatches = catalogs(source, target, classes, attached::Objects::OfServer).await?;
+    Ok(report(mismatches, scope, None))
+}
+
+async fn reads_passwords(client: &Client) -> Result<bool, PgError> {
+    let allowed = "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')";
+    client.get(&client.one("see whether verifiers are readable", allowed, &[]).await?, 0)
+}
+
+/// Compares every class, and what is attached to its objects.
+async fn catalogs(
+    source: &Client,
+    target: &Client,
+    classes: impl Fn(Versions) -> Vec<Class>,
+    attachments: attached::Objects,
+) -> Result<Vec<Mismatch>, PgError> {
+    let [mut source, mut target] = [Side::new(source, target), Side::new(target, source)];
+    let mut found = Vec::new();
+    tokio::try_join!(source.begin(), target.begin())?;
+    for (here, there) in classes(source.versions).into_iter().zip(classes(target.versions)) {
+        let (on_source, on_target) = tokio::try_join!(source.objects(&here), target.objects(&there))?;
+        found.extend(object::differences(here.name, here.sparse, &on_source, &on_target));
+        source.remember(here.name, on_source);
+        target.remember(there.name, on_target);
+    }
+    found.extend(attached::compare(&source, &target, attachments).await?);
+    tokio::try_join!(source.end(), target.end())?;
+    Ok(found)
+}
+
+/// One of the two sessions, and where each object was seen.
+struct Side<'a> {
+    client: &'a Client,
+    versions: Versions,
+    identities: HashMap<Address, (&'static str, String)>,
+}
+
+impl<'a> Side<'a> {
+    fn new(client: &'a Client, other: &Client) -> Self {
+        let versions = Versions { own: client.version(), other: other.version() };
+        Self { client, versions, identities: HashMap::new() }
+    }
+
+    /// One snapshot for all queries, and one time zone for the constants in definitions.
+    async fn begin(&self) -> Result<(), PgError> {
+        const BEGIN: &str =
+            "begin isolation level repeatable read read only; set local timezone = 'UTC'; set local lc_monetary = 'C'";
+        self.client.run("begin to compare catalogs", BEGIN).await
+    }
+
+    async fn end(&self) -> Result<(), PgError> {
+        self.client.run("end comparing catalogs", "commit").await
+    }
+
+    async fn objects(&self, class: &Class) -> Result<Objects, PgError> {
+        let rows = self.client.query(format!("list every {}", class.name), class.query.clone(), &[]).await?;
+        rows.iter()
+            .map(|row| {
+                let address = (self.client.get(row, 0)?, self.client.get(row, 1)?, self.client.get(row, 2)?);
+                let identity = self.client.get(row, 3)?;
+                Ok((identity, Object { address, properties: self.client.get(row, 4)? }))
+            })
+            .collect()
+    }
+
+    fn remember(&mut self, class: &'static str, objects: Objects) {
+        self.identities.extend(objects.into_iter().map(|(identity, object)| (object.address, (class, identity))));
+    }
+}
+
+/// As others see them. A table that is missing or extra stands for all that it consists of.
+fn report(mismatches: Vec<Mismatch>, scope: &Scope, database: Option<&str>) -> Vec<Difference> {
+    let wholes: HashSet<String> =
+        mismatches.iter().filter(|it| it.class != "index" && it.is_one_sided()).map(|it| it.object.clone()).collect();
+    mismatches
+        .into_iter()
+        .filter(|it| !(scope.ignore_owners && it.is_property("owner")))
+        .filter(|it| !it.table().is_some_and(|table| wholes.contains(table)))
+        .filter(|it| !it.is_initial() && !it.is_own_membership())
+        .map(|it| Difference {
+            database: database.map(str::to_owned),
+            what: it.what(),
+            class: it.class,
+            object: it.object,
+        })
+        .collect()
 }

@@ -1,0 +1,161 @@
+//! Pieces that the queries of many classes have in common.
+
+use crate::facts::ServerVersion;
+use crate::sql;
+use crate::sql::names::{JOURNAL_SCHEMA, PREFIX};
+use crate::sql::{Literal, Sql};
+
+/// The versions that a query is written for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::verify::schema) struct Versions {
+    /// Of the server that is asked: it decides how the query is spelled.
+    pub own: ServerVersion,
+    /// Of the server that it is compared with.
+    pub other: ServerVersion,
+}
+
+impl Versions {
+    /// The older of the two: what it does not know is not compared.
+    pub(super) fn common(self) -> ServerVersion {
+        self.own.min(self.other)
+    }
+}
+
+/// `fragment` where `known`; else nothing.
+pub(super) fn when(known: bool, fragment: &'static str) -> Sql {
+    Sql::from(if known { fragment } else { "" })
+}
+
+/// Whether users made the object `oid` of `catalog` by themselves: the system's own objects have OIDs below 16384
+/// (`FirstNormalObjectId`), and members of extensions belong to those.
+pub(super) fn users(catalog: &'static str, oid: &'static str) -> Sql {
+    sql!(
+        "{} >= 16384 and not exists (select from pg_catalog.pg_depend member
+             where member.classid = 'pg_catalog.{}'::pg_catalog.regclass and member.objid = {} and member.deptype = 'e')",
+        oid,
+        catalog,
+        oid
+    )
+}
+
+/// Whether the object `oid` of `catalog` did not come with another one, as constructors and casts come with a range type.
+pub(super) fn independent(catalog: &'static str, oid: &'static str) -> Sql {
+    sql!(
+        "not exists (select from pg_catalog.pg_depend part
+             where part.classid = 'pg_catalog.{}'::pg_catalog.regclass and part.objid = {} and part.deptype = 'i')",
+        catalog,
+        oid
+    )
+}
+
+/// Whether objects of the schema called `name` are compared: it is neither the journal nor temporary.
+pub(super) fn schema(name: &'static str) -> Sql {
+    sql!("{} <> {} and {} !~ '^pg_(toast|temp_|toast_temp_)'", name, Literal::new(JOURNAL_SCHEMA), name)
+}
+
+/// Whether `name` is not one that we gave.
+pub(super) fn not_ours(name: &'static str) -> Sql {
+    sql!("not pg_catalog.starts_with({}::text, {})", name, Literal::new(PREFIX))
+}
+
+/// A common table expression `relation(oid, name, kind, owner)`: everything with columns that is compared.
+pub(super) fn relations() -> Sql {
+    sql!(
+        "relation(oid, name, kind, owner) as (
+            select c.oid, c.oid::pg_catalog.regclass::text, c.relkind, c.relowner
+            from pg_catalog.pg_class c
+            join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and c.relpersistence <> 't' and {} and {})",
+        schema("n.nspname"),
+        users("pg_class", "c.oid")
+    )
+}
+
+/// The address of an object, which comments and labels refer to.
+pub(super) fn address(catalog: &'static str, oid: &'static str) -> Sql {
+    sql!("'pg_catalog.{}'::pg_catalog.regclass::pg_catalog.oid, {}, 0", catalog, oid)
+}
+
+/// A name with its schema.
+pub(super) fn qualified(schema: &'static str, name: &'static str) -> Sql {
+    sql!("(pg_catalog.quote_ident({}) || '.' || pg_catalog.quote_ident({}))", schema, name)
+}
+
+/// The name of a role.
+pub(super) fn role(oid: &'static str) -> Sql {
+    sql!("pg_catalog.quote_ident(pg_catalog.pg_get_userbyid({}))", oid)
+}
+
+/// The function `oid` with its arguments; null for none.
+pub(super) fn function(oid: &'static str) -> Sql {
+    sql!("nullif({}::pg_catalog.oid, 0)::pg_catalog.regprocedure::text", oid)
+}
+
+/// The collation `oid` with its schema; null for none. (`regcollation` came with 13.)
+pub(super) fn collation(oid: &'static str) -> Sql {
+    sql!(
+        "(select pg_catalog.quote_ident(cn.nspname) || '.' || pg_catalog.quote_ident(co.collname)
+          from pg_catalog.pg_collation co join pg_catalog.pg_namespace cn on cn.oid = co.collnamespace
+          where co.oid = {})",
+        oid
+    )
+}
+
+/// Texts `name=value` as an object.
+pub(super) fn options(texts: &'static str) -> Sql {
+    sql!(
+        "(select pg_catalog.jsonb_object_agg(pg_catalog.split_part(o, '=', 1),
+                 pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)) from pg_catalog.unnest({}) o)",
+        texts
+    )
+}
+
+/// Names that promise a value nobody should see.
+const SECRETIVE: &str = "'pass|secret|token|key|credential'";
+
+/// The same where values may be secrets: of those whose name says so, only a hash.
+pub(super) fn guarded_options(texts: &'static str) -> Sql {
+    sql!(
+        "(select pg_catalog.jsonb_object_agg(case when part.name ~* {} then '#' else '' end || part.name,
+                 case when part.name ~* {} then {} else part.value end)
+          from pg_catalog.unnest({}) o
+          cross join lateral (select pg_catalog.split_part(o, '=', 1),
+                                     pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)) part(name, value))",
+        SECRETIVE,
+        SECRETIVE,
+        hash("part.value"),
+        texts
+    )
+}
+
+/// Tells whether two secrets are equal without saying what they are. (Where FIPS rules, md5 is refused.)
+pub(super) fn hash(text: &'static str) -> Sql {
+    sql!("pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to({}, 'UTF8')), 'hex')", text)
+}
+
+/// What each grantee may do, as an object: with `acl` null, what the server grants by itself. The owner goes by that name,
+/// whoever it is, and holds what it holds with grant option in any case. Who granted is not said: after a migration it is
+/// the owner.
+pub(super) fn privileges(versions: Versions, acl: &'static str, kind: &'static str, owner: &'static str) -> Sql {
+    let all = sql!("pg_catalog.aclexplode(coalesce({}, pg_catalog.acldefault('{}', {})))", acl, kind, owner);
+    granted(versions, all, owner)
+}
+
+/// The same for rows as `aclexplode` gives them.
+pub(super) fn granted(versions: Versions, rows: Sql, owner: &'static str) -> Sql {
+    sql!(
+        "(select pg_catalog.jsonb_object_agg(grantee, privileges) from (
+            select grantee, pg_catalog.string_agg(privilege, ', ' order by privilege) from (
+                select case grantee when 0 then 'PUBLIC' when {} then 'the owner' else {} end,
+                       privilege_type || case when pg_catalog.bool_or(is_grantable) and grantee <> {}
+                                              then ' WITH GRANT OPTION' else '' end
+                from {} a {}
+                group by grantee, privilege_type) each(grantee, privilege)
+            group by grantee) grantees(grantee, privileges))",
+        owner,
+        role("grantee"),
+        owner,
+        rows,
+        when(!versions.common().has_maintain(), "where privilege_type <> 'MAINTAIN'")
+    )
+}

@@ -1,0 +1,68 @@
+//! What is asked of the catalogs: one query for each class of objects.
+//!
+//! Each query gives the object's address (the OIDs of its catalog and of itself, and the number of its column), its identity,
+//! and its properties as one JSON object; see [`super::object`] for what that object says. Nothing is asked object by object.
+
+mod columns;
+mod foreign;
+mod fragments;
+mod operators;
+mod parts;
+mod relations;
+mod routines;
+mod servers;
+mod text_search;
+mod types;
+mod whole;
+
+pub(super) use fragments::Versions;
+pub(super) use relations::sequence_names;
+
+use super::Scope;
+use crate::sql;
+use crate::sql::Sql;
+
+/// A kind of objects, and the query that lists them.
+pub(super) struct Class {
+    /// In PostgreSQL's words.
+    pub name: &'static str,
+    /// Gives `classid, objid, objsubid, identity, properties`.
+    pub query: Sql,
+    /// An object that the query does not give exists all the same, with nothing to say of it.
+    pub sparse: bool,
+}
+
+impl Class {
+    /// `objects` gives properties as `jsonb`. They travel as text, without what is null: half of them.
+    fn new(name: &'static str, objects: Sql) -> Self {
+        let query = sql!(
+            "select class, oid, sub, identity, pg_catalog.jsonb_strip_nulls(properties)::text
+             from ({}) objects(class, oid, sub, identity, properties)",
+            objects
+        );
+        Self { name, query, sparse: false }
+    }
+}
+
+/// Every class of one database.
+pub(super) fn of_database(versions: Versions, scope: &Scope) -> Vec<Class> {
+    [
+        whole::classes(versions, scope),
+        types::classes(versions),
+        relations::classes(versions, scope),
+        columns::classes(versions),
+        parts::classes(versions),
+        routines::classes(versions),
+        operators::classes(versions),
+        text_search::classes(),
+        foreign::classes(versions),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Every class of the whole server. `passwords`: both sides let us read verifiers.
+pub(super) fn of_server(versions: Versions, scope: &Scope, passwords: bool) -> Vec<Class> {
+    servers::classes(versions, scope, passwords)
+}

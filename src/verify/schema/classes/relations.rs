@@ -1,0 +1,129 @@
+//! Tables, views, materialized views and sequences.
+
+use super::fragments::{Versions, address, options, privileges, relations, role, schema, users, when};
+use super::{Class, Scope};
+use crate::sql;
+use crate::sql::Sql;
+
+pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
+    vec![
+        Class::new("table", tables(versions)),
+        Class::new("view", views(versions)),
+        Class::new("materialized view", materialized_views(versions, scope)),
+        Class::new("sequence", sequences(versions)),
+    ]
+}
+
+/// Partitioned tables have an access method from 17 on.
+fn tables(versions: Versions) -> Sql {
+    sql!(
+        "with {}
+        select {}, r.name, pg_catalog.jsonb_build_object(
+            'kind', case r.kind when 'r' then 'ordinary' when 'p' then 'partitioned' else 'foreign' end,
+            'persistence', case c.relpersistence when 'u' then 'unlogged' else 'permanent' end,
+            'owner', {}, 'privileges of', {},
+            'partition key', pg_catalog.pg_get_partkeydef(c.oid),
+            'partition bound', pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+            'parents', (select pg_catalog.jsonb_agg(i.inhparent::pg_catalog.regclass::text order by i.inhseqno)
+                        from pg_catalog.pg_inherits i where i.inhrelid = c.oid),
+            'option', {}, 'TOAST option', {},
+            'access method', case when r.kind = 'r' {} then
+                (select am.amname from pg_catalog.pg_am am where am.oid = c.relam) end,
+            'replica identity', case c.relreplident
+                when 'd' then null when 'n' then 'nothing' when 'f' then 'full'
+                else (select 'index ' || i.indexrelid::pg_catalog.regclass
+                      from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end,
+            'row security', nullif(c.relrowsecurity, false),
+            'row security for the owner', nullif(c.relforcerowsecurity, false),
+            'row type', nullif(c.reloftype, 0)::pg_catalog.regtype::text,
+            'server', (select s.srvname from pg_catalog.pg_foreign_table f
+                       join pg_catalog.pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = c.oid),
+            'foreign table option', (select {} from pg_catalog.pg_foreign_table f where f.ftrelid = c.oid))
+        from relation r
+        join pg_catalog.pg_class c on c.oid = r.oid
+        left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
+        where r.kind in ('r', 'p', 'f')",
+        relations(),
+        address("pg_class", "c.oid"),
+        role("c.relowner"),
+        privileges(versions, "c.relacl", "r", "c.relowner"),
+        options("c.reloptions"),
+        options("t.reloptions"),
+        when(versions.common().has_access_method_of_partitioned_tables(), "or r.kind = 'p'"),
+        options("f.ftoptions")
+    )
+}
+
+fn views(versions: Versions) -> Sql {
+    sql!(
+        "with {}
+        select {}, r.name, pg_catalog.jsonb_build_object(
+            'owner', {}, 'privileges of', {}, 'option', {}, 'query', pg_catalog.pg_get_viewdef(c.oid))
+        from relation r join pg_catalog.pg_class c on c.oid = r.oid
+        where r.kind = 'v'",
+        relations(),
+        address("pg_class", "c.oid"),
+        role("c.relowner"),
+        privileges(versions, "c.relacl", "r", "c.relowner"),
+        options("c.reloptions")
+    )
+}
+
+fn materialized_views(versions: Versions, scope: &Scope) -> Sql {
+    sql!(
+        "with {}
+        select {}, r.name, pg_catalog.jsonb_build_object(
+            'owner', {}, 'privileges of', {}, 'option', {}, 'TOAST option', {},
+            'query', pg_catalog.pg_get_viewdef(c.oid),
+            'access method', (select am.amname from pg_catalog.pg_am am where am.oid = c.relam) {})
+        from relation r
+        join pg_catalog.pg_class c on c.oid = r.oid
+        left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
+        where r.kind = 'm'",
+        relations(),
+        address("pg_class", "c.oid"),
+        role("c.relowner"),
+        privileges(versions, "c.relacl", "r", "c.relowner"),
+        options("c.reloptions"),
+        options("t.reloptions"),
+        when(!scope.replicating, ", 'populated', c.relispopulated")
+    )
+}
+
+/// An identity column's sequence depends on the column internally (`i`), an owned one automatically (`a`).
+fn sequences(versions: Versions) -> Sql {
+    sql!(
+        "select {}, c.oid::pg_catalog.regclass::text, pg_catalog.jsonb_build_object(
+            'owner', {}, 'privileges of', {},
+            'type', s.seqtypid::pg_catalog.regtype::text, 'start', s.seqstart, 'increment', s.seqincrement,
+            'minimum', s.seqmin, 'maximum', s.seqmax, 'cache', s.seqcache, 'cycle', s.seqcycle,
+            'column', (select d.refobjid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(a.attname)
+                       from pg_catalog.pg_depend d
+                       join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+                       where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
+                         and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjsubid > 0
+                         and d.deptype in ('a', 'i')) {})
+        from pg_catalog.pg_sequence s
+        join pg_catalog.pg_class c on c.oid = s.seqrelid
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relpersistence <> 't' and {} and {}",
+        address("pg_class", "c.oid"),
+        role("c.relowner"),
+        privileges(versions, "c.relacl", "s", "c.relowner"),
+        when(versions.common().has_unlogged_sequences(), ", 'persistence', c.relpersistence"),
+        schema("n.nspname"),
+        users("pg_class", "c.oid")
+    )
+}
+
+/// Schema, name and identity of the sequences that are compared.
+pub(in crate::verify::schema) fn sequence_names() -> Sql {
+    sql!(
+        "select n.nspname::text, c.relname::text, c.oid::pg_catalog.regclass::text
+        from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind = 'S' and c.relpersistence <> 't' and {} and {}",
+        schema("n.nspname"),
+        users("pg_class", "c.oid")
+    )
+}

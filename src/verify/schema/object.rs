@@ -1,0 +1,232 @@
+//! Objects as the class queries describe them, and how two lists of them differ.
+//!
+//! An object's properties are one JSON object. A null is a property that the object does not have; a value that is an object
+//! again is one property for each of its keys (`{"option": {"fillfactor": "70"}}` is the property `option fillfactor`). A
+//! key that begins with `#` holds the hash of a secret: whether it is equal is told, what it is is not. One that begins with
+//! `@` tells us something and is not compared. The key `incomparable` lists properties of which this side cannot say
+//! anything useful.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::verify::What;
+
+/// `classid, objid, objsubid`: how comments and labels refer to an object of one server.
+pub(super) type Address = (u32, u32, i32);
+
+/// One object of a class.
+#[derive(Default)]
+pub(super) struct Object {
+    /// Of the server that it is on.
+    pub address: Address,
+    /// JSON, written by the server: equal properties are equal texts.
+    pub properties: String,
+}
+
+/// Objects of one class, by identity.
+pub(super) type Objects = BTreeMap<String, Object>;
+
+/// Properties by their full names, without those that are null.
+pub(super) type Properties = BTreeMap<String, Property>;
+
+/// What an object has.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Property {
+    /// Neither null nor an object again.
+    Plain(Value),
+    /// The hash of something that is not shown.
+    Secret(Value),
+}
+
+impl Property {
+    /// The text, where it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Property::Plain(value) => value.as_str(),
+            Property::Secret(_) => None,
+        }
+    }
+}
+
+/// One thing that is not the same on both sides, with what a second look needs.
+pub(super) struct Mismatch {
+    pub class: &'static str,
+    pub object: String,
+    pub kind: Kind,
+}
+
+pub(super) enum Kind {
+    /// The target does not have it; what the source's is like.
+    Missing(Properties),
+    /// Only the target has it; what it is like.
+    Extra(Properties),
+    /// One property of two objects that both exist.
+    Property { name: String, source: Properties, target: Properties },
+}
+
+impl Mismatch {
+    /// Whether only one side has the object.
+    pub(super) fn is_one_sided(&self) -> bool {
+        !matches!(self.kind, Kind::Property { .. })
+    }
+
+    /// Whether it is about the property `wanted`.
+    pub(super) fn is_property(&self, wanted: &str) -> bool {
+        matches!(&self.kind, Kind::Property { name, .. } if name == wanted)
+    }
+
+    /// The table that an object of only one side is part of.
+    pub(super) fn table(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Missing(properties) | Kind::Extra(properties) => properties.get("@table")?.text(),
+            Kind::Property { .. } => None,
+        }
+    }
+
+    /// Whether both are still as their server made them.
+    pub(super) fn is_initial(&self) -> bool {
+        let initial = |properties: &Properties| properties.get("@initial") == Some(&Property::Plain(Value::Bool(true)));
+        matches!(&self.kind, Kind::Property { source, target, .. } if initial(source) && initial(target))
+    }
+
+    /// Whether it is a membership that only the target's user has: whoever creates a role becomes a member of it.
+    pub(super) fn is_own_membership(&self) -> bool {
+        matches!(&self.kind, Kind::Extra(properties) if properties.get("@own") == Some(&Property::Plain(Value::Bool(true))))
+    }
+
+    /// As a report puts it.
+    pub(super) fn what(&self) -> What {
+        match &self.kind {
+            Kind::Missing(_) => What::Missing,
+            Kind::Extra(_) => What::Extra,
+            Kind::Property { name, source, target } => {
+                let [source, target] = shown(source.get(name), target.get(name));
+                What::Differs { property: name.clone(), source, target }
+            }
+        }
+    }
+}
+
+/// What differs between two lists of objects. `sparse`: an object that is not listed has no properties.
+pub(super) fn differences(class: &'static str, sparse: bool, source: &Objects, target: &Objects) -> Vec<Mismatch> {
+    let mut found = Vec::new();
+    let nothing = Object::default();
+    let identities: BTreeSet<&String> = source.keys().chain(target.keys()).collect();
+    for object in identities {
+        let mismatch = |kind| Mismatch { class, object: object.clone(), kind };
+        match (source.get(object), target.get(object)) {
+            (Some(source), Some(target)) if source.properties == target.properties => {}
+            (Some(source), None) if !sparse => {
+                found.push(mismatch(Kind::Missing(read(&source.properties).properties)));
+            }
+            (None, Some(target)) if !sparse => {
+                found.push(mismatch(Kind::Extra(read(&target.properties).properties)));
+            }
+            (source, target) => {
+                let [source, target] = [source, target].map(|side| read(&side.unwrap_or(&nothing).properties));
+                found.extend(differing(&source, &target).into_iter().map(|name| {
+                    mismatch(Kind::Property {
+                        name,
+                        source: source.properties.clone(),
+                        target: target.properties.clone(),
+                    })
+                }));
+            }
+        }
+    }
+    found
+}
+
+#[derive(Default)]
+struct Read {
+    properties: Properties,
+    incomparable: BTreeSet<String>,
+}
+
+/// Text that is no JSON object has no properties: none of our queries gives such.
+fn read(text: &str) -> Read {
+    let Ok(mut map) = serde_json::from_str::<Map<String, Value>>(text) else { return Read::default() };
+    let incomparable = match map.remove("incomparable") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => BTreeSet::new(),
+    };
+    let mut properties = Properties::new();
+    let mut insert = |prefix: &str, key: String, value: Value| {
+        let (key, property) = match key.strip_prefix('#') {
+            Some(key) => (key.to_owned(), Property::Secret(value)),
+            None => (key, Property::Plain(value)),
+        };
+        properties.insert(format!("{prefix}{key}"), property);
+    };
+    for (key, value) in map {
+        match value {
+            Value::Null => {}
+            Value::Object(entries) => {
+                let prefix = format!("{key} ");
+                entries.into_iter().for_each(|(entry, value)| insert(&prefix, entry, value));
+            }
+            value => insert("", key, value),
+        }
+    }
+    Read { properties, incomparable }
+}
+
+/// Names of the properties that are not equal, of those that both sides can compare.
+fn differing(source: &Read, target: &Read) -> Vec<String> {
+    let names: BTreeSet<&String> = source.properties.keys().chain(target.properties.keys()).collect();
+    let incomparable = |name: &str| {
+        // `option password` is part of what is incomparable as `option`.
+        let group = name.split(' ').next().unwrap_or_default();
+        [source, target].iter().any(|side| side.incomparable.contains(name) || side.incomparable.contains(group))
+    };
+    names
+        .into_iter()
+        .filter(|name| !name.starts_with('@'))
+        .filter(|name| source.properties.get(*name) != target.properties.get(*name) && !incomparable(name))
+        .cloned()
+        .collect()
+}
+
+/// A property as both sides show it, for the eyes of a person: long texts are cut down to where they begin to differ.
+fn shown(source: Option<&Property>, target: Option<&Property>) -> [String; 2] {
+    abridge([source, target].map(|property| match property {
+        None => "none".to_owned(),
+        Some(Property::Secret(_)) => "<hidden>".to_owned(),
+        Some(Property::Plain(value)) => plain(value),
+    }))
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) if text.is_empty() => "''".to_owned(),
+        Value::String(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// Longest text that is shown whole, in characters.
+const LONGEST: usize = 160;
+
+/// Characters shown in front of the first difference of longer ones.
+const LEAD: usize = 40;
+
+fn abridge(texts: [String; 2]) -> [String; 2] {
+    let lengths = texts.each_ref().map(|text| text.chars().count());
+    if lengths.iter().all(|&length| length <= LONGEST) {
+        return texts;
+    }
+    let equal = texts[0].chars().zip(texts[1].chars()).take_while(|(one, other)| one == other).count();
+    let start = equal.saturating_sub(LEAD);
+    texts.map(|text| {
+        let rest = text.chars().skip(start);
+        let mut part: String = rest.clone().take(LONGEST).collect();
+        if rest.count() > LONGEST {
+            part.push('…');
+        }
+        if start > 0 { format!("…{part}") } else { part }
+    })
+}
