@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::types::Type;
 
+use super::super::session;
 use super::moment::Moment;
 use super::parts::on_side;
 use super::rows::{self, Question};
@@ -43,6 +44,7 @@ pub(super) async fn differing(
     let (on_source, on_target) = tokio::try_join!(search.buckets(&source), search.buckets(&target))?;
     let chosen = choose(&on_source, &on_target, limit);
     let (on_source, on_target) = tokio::try_join!(search.rows(&source, &chosen), search.rows(&target, &chosen))?;
+    tokio::join!(session::end(&source), session::end(&target));
     Ok(Some(compare(&on_source, &on_target, &named(&key), limit)))
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::super::session;
 use super::moment::Moment;
 use crate::error::{Error, Kind};
 use crate::events::{Difference, Verdict, What};
@@ -85,6 +86,7 @@ async fn work(
         found.0 += on_source.len() as u64;
         found.1.extend(differences(&on_source, &on_target));
     }
+    tokio::join!(session::end(&source), session::end(&target));
     Ok(())
 }
 

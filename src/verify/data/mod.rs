@@ -83,6 +83,7 @@ impl Comparison<'_> {
                 verdict.fail("large objects", error);
             }
         }
+        moment.release().await;
         Ok(())
     }
 
@@ -119,6 +120,7 @@ impl Comparison<'_> {
                     _ => self.judge(&moment, relation, sums, verdict).await,
                 }
             }
+            moment.release().await;
             pending = again;
         }
         verdict.moved.extend(pending.iter().map(|(relation, _)| relation.name.to_string()));

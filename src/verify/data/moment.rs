@@ -39,6 +39,11 @@ impl<'a> Moment<'a> {
         Ok(Self { source, target })
     }
 
+    /// Lets both go.
+    pub(super) async fn release(self) {
+        tokio::join!(self.source.release(), self.target.release());
+    }
+
     /// Reads both sides at once.
     pub(super) async fn sums(
         &self,

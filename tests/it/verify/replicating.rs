@@ -28,9 +28,19 @@ BEGIN
     END LOOP;
 END $$";
 
+/// Ends business when it is dropped.
+struct Closing<'a>(&'a Pair);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.source.sql("app", "INSERT INTO quiet VALUES (0, 'stop')");
+    }
+}
+
 fn replicate(pair: &Pair) {
     pair.source.create_database("app");
     pair.source.sql("app", SHOP);
+    pair.source.sql("app", BUSY);
     pair.migrate().arg("--max-replication-lag=0").run().expect_code(0).expect_stderr("status: 'running'");
 }
 
@@ -67,10 +77,11 @@ fn what_replication_carries_is_compared_and_what_comes_at_the_finish_is_announce
 fn tables_that_are_written_to_are_equal_or_have_moved_and_never_differ() {
     let Some(pair) = Pair::start() else { return };
     replicate(&pair);
-    pair.source.sql("app", BUSY);
     std::thread::scope(|scope| {
-        let business = pair.source.session("app");
-        let business = scope.spawn(move || business.sql("CALL business()"));
+        let session = pair.source.session("app");
+        let business = scope.spawn(move || session.sql("CALL business()"));
+        // However this ends: the scope waits for its thread.
+        let closing = Closing(&pair);
         pair.source.wait_until("app", "(SELECT max(value) > 5000 FROM orders)");
         for _ in 0..3 {
             let outcome = verify(&pair).args(["--output=json", "-f", "postgres"]).run();
@@ -81,7 +92,7 @@ fn tables_that_are_written_to_are_equal_or_have_moved_and_never_differ() {
                 assert!(["public.orders", "public.queue"].iter().any(|table| moved == table), "{document}");
             }
         }
-        pair.source.sql("app", "INSERT INTO quiet VALUES (0, 'stop')");
+        drop(closing);
         business.join().expect("business ends");
     });
     let outcome = verify(&pair).args(["-f", "postgres"]).run().expect_code(0);
