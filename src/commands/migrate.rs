@@ -1,6 +1,6 @@
 //! The main command: inspect, validate, plan, migrate, report.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,11 @@ pub async fn run(
     report: &mut Report,
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
-    let settings = Settings::build(options, report.output(), environment, super::parse(environment))?;
+    let role_passwords = options.role_passwords.as_deref().map(super::files::role_passwords).transpose()?;
+    let settings = Settings {
+        role_passwords: role_passwords.unwrap_or_default(),
+        ..Settings::build(options, report.output(), environment, super::parse(environment))?
+    };
     let token = shutdown.token();
     let prepared = tokio::select! {
         biased;
@@ -40,6 +44,7 @@ pub async fn run(
         return Ok(());
     }
     let Prepared { source, target, facts, plan, tools } = prepared;
+    let mut admin_sql = settings.admin_sql.as_deref().map(open_for_append).transpose()?;
     let directory = tempfile::Builder::new()
         .prefix("pg_migrate-")
         .tempdir()
@@ -68,6 +73,10 @@ pub async fn run(
         target: target.clone(),
     };
     report.follow(receiver, migrate::migrate(Arc::new(context), plan)).await;
+    if let (Some(file), Some(path)) = (&mut admin_sql, &settings.admin_sql) {
+        file.write_all(report.admin_sql().as_bytes())
+            .map_err(|cause| Error::new(Kind::Failed, format!("cannot write {path:?}")).caused_by(cause))?;
+    }
     match settings.verification {
         None => Ok(()),
         Some(verification) => {
@@ -79,6 +88,16 @@ pub async fn run(
             Box::pin(super::verify::compare(source, target, verification, wanted, report, shutdown)).await
         }
     }
+}
+
+/// Opens a file for `--admin-sql`, before anything is changed. An earlier run of the same migration may have begun it.
+fn open_for_append(path: &Path) -> Result<File, Error> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|cause| Error::new(Kind::Usage, format!("--admin-sql: cannot write to {path:?}")).caused_by(cause))
 }
 
 /// What the stages before the migration have found out and decided.

@@ -14,6 +14,7 @@ pub use difference::{Difference, Found, Key, Rows, What};
 pub use verdict::{Failure, NotCompared, Verdict};
 
 use crate::conninfo::Secret;
+use crate::facts::Reserved;
 use crate::settings::{Level, Method};
 
 /// Where a migration sends its events.
@@ -85,6 +86,8 @@ pub enum Event {
         /// Bytes of WAL not confirmed yet; `None` before the subscription has reported.
         bytes: Option<u64>,
     },
+    /// Something is left to an administrator of the target.
+    Left(AdminStatement),
     /// A database was dealt with.
     Database(DatabaseResult),
     /// Verification begins.
@@ -110,6 +113,19 @@ pub enum Event {
     },
     /// A database, or what belongs to the whole server, was compared.
     Verified(Box<Verdict>),
+}
+
+/// What the target user may not do, for somebody who may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminStatement {
+    /// In which database of the target; `None`: in any.
+    pub database: Option<String>,
+    /// What kind of thing.
+    pub kind: Reserved,
+    /// SQL, without a semicolon at its end; where it could hold a password, a comment that says so.
+    pub statement: String,
+    /// Why it was not done; the server's words, where it refused.
+    pub reason: String,
 }
 
 /// What a database is busy with.
@@ -151,6 +167,8 @@ pub enum RolePassword {
     None,
     /// The source's stored verifier: applications keep their password.
     Carried,
+    /// What the user gave for it.
+    Given,
     /// A generated placeholder.
     Placeholder(Secret),
 }
@@ -162,6 +180,8 @@ pub enum RoleStatus {
     Created,
     /// It was there and was left alone.
     Exists,
+    /// It belongs to a managed service and stays where it is.
+    Skipped,
     /// The server refused.
     Failed,
 }

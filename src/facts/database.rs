@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Probe, User};
+use super::{Probe, ReservedObject, User};
 use crate::sql::{Ident, QualifiedName};
 
 /// What one database holds. Objects of the system are left out; members of extensions say so.
@@ -30,6 +30,14 @@ pub struct DatabaseFacts {
     pub storage: Storage,
     /// Roles that own something here.
     pub owners: BTreeSet<String>,
+    /// What only some users may create or grant.
+    pub reserved: Vec<ReservedObject>,
+    /// Whether some table's owner has not all rights on it that replication needs.
+    pub powerless_owners: bool,
+    /// Whether schema `public` is ours, or a role's whose rights we have. True where there is none.
+    pub owns_public: bool,
+    /// Whether what we create here gets privileges by ALTER DEFAULT PRIVILEGES.
+    pub own_default_privileges: bool,
     /// Objects that a user made: schemas, relations, types, functions outside extensions. 0 means empty.
     pub user_objects: i64,
     /// Whether it has a schema `public`, as every database has at first.
@@ -105,7 +113,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Whether every column's type has the same binary form on every server.
     pub binary_safe: bool,
-    /// How UPDATE and DELETE find their row on a subscriber.
+    /// How UPDATE and DELETE find their row on a subscriber; where a run of ours has changed that for a while, how they
+    /// did before.
     pub replica_identity: ReplicaIdentity,
     /// OID of the index of REPLICA IDENTITY USING INDEX.
     pub identity_index: Option<u32>,
@@ -121,8 +130,6 @@ pub struct Table {
     pub owned: bool,
     /// Bytes of the heap and its TOAST table, without indexes.
     pub bytes: i64,
-    /// `reltuples`, the planner's guess at the rows; -1 when never analyzed.
-    pub estimated_rows: f64,
     /// Whether it has at least one row; only asked on the target, of tables that the source has too.
     pub has_rows: bool,
     /// Triggers that fire even while replication applies changes (ENABLE ALWAYS or REPLICA).
@@ -186,7 +193,7 @@ pub enum ReplicaIdentity {
     /// Not at all; published, its UPDATEs and DELETEs would fail on the source. `candidate` is an index that could serve.
     Missing {
         /// A unique, immediate, non-partial index over NOT NULL columns, none of them generated.
-        candidate: Option<String>,
+        candidate: Option<CandidateIndex>,
         /// Whether the whole row could serve.
         full_serves: bool,
     },
@@ -195,8 +202,17 @@ pub enum ReplicaIdentity {
         /// Why not.
         flaw: IdentityFlaw,
         /// As above.
-        candidate: Option<String>,
+        candidate: Option<CandidateIndex>,
     },
+}
+
+/// An index that could serve as replica identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CandidateIndex {
+    /// Its name, in its table's schema.
+    pub name: Ident,
+    /// Its OID.
+    pub oid: u32,
 }
 
 /// What keeps a replica identity from serving.

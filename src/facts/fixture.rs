@@ -36,7 +36,12 @@ pub(crate) fn pair(name: &str) -> DatabasePair {
 
 /// A database without anything that a user made.
 pub(crate) fn empty_database() -> DatabaseFacts {
-    DatabaseFacts { extensions: vec![extension("plpgsql", "1.0")], may_create: true, ..DatabaseFacts::default() }
+    DatabaseFacts {
+        extensions: vec![extension("plpgsql", "1.0")],
+        may_create: true,
+        owns_public: true,
+        ..DatabaseFacts::default()
+    }
 }
 
 /// A table in `public` with a primary key.
@@ -64,7 +69,6 @@ pub(crate) fn table(name: &str) -> Table {
         readable: true,
         owned: true,
         bytes: 8192,
-        estimated_rows: 100.0,
         has_rows: false,
         replica_triggers: Vec::new(),
         present: true,
@@ -101,8 +105,10 @@ pub(crate) fn role(name: &str) -> Role {
         connection_limit: -1,
         valid_until: None,
         verifier: Some(Secret::new("SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy")),
+        md5: false,
         settings: Vec::new(),
         comment: None,
+        labels: Vec::new(),
     }
 }
 
@@ -160,6 +166,7 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             bypass_rls: true,
             member_of: vec!["migrator".to_owned()],
             session_replication_role: true,
+            forbidden_settings: BTreeSet::new(),
         },
         roles: Vec::new(),
         memberships: Vec::new(),

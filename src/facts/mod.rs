@@ -4,19 +4,21 @@ mod database;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub(crate) mod provider;
+mod reserved;
 mod server;
 mod version;
 
 use std::fmt;
 
 pub use database::{
-    Column, DatabaseFacts, EventTrigger, Extension, IdentityFlaw, Journal, JournalOrigin, Language, LargeObjects,
-    MaterializedView, Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Storage, Subscription, Table,
-    TableKind,
+    CandidateIndex, Column, DatabaseFacts, EventTrigger, Extension, IdentityFlaw, Journal, JournalOrigin, Language,
+    LargeObjects, MaterializedView, Persistence, Publication, ReplicaIdentity, RowSecurity, Sequence, Storage,
+    Subscription, Table, TableKind,
 };
+pub use reserved::{Reserved, ReservedObject};
 pub use server::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
-    LocaleProvider, Membership, Role, ServerFacts, ServerSettings, Slot, User,
+    LocaleProvider, Membership, Role, SecurityLabel, ServerFacts, ServerSettings, Slot, User,
 };
 pub use version::ServerVersion;
 

@@ -69,11 +69,11 @@ impl ServerFacts {
         self.roles.iter().any(|role| role.name == name) || self.system_roles.contains(name)
     }
 
-    /// Whether a role is a superuser. Of the system's own roles only the one of initdb is, and it owns what it made.
+    /// Whether a role is a superuser. Of the system's own roles only the one of initdb is.
     pub fn is_superuser(&self, name: &str) -> bool {
         match self.roles.iter().find(|role| role.name == name) {
             Some(role) => role.superuser,
-            None => self.system_roles.contains(name),
+            None => self.system_roles.contains(name) && !name.starts_with("pg_"),
         }
     }
 
@@ -137,10 +137,13 @@ pub struct User {
     pub replication: bool,
     /// `rolbypassrls`
     pub bypass_rls: bool,
-    /// Roles that it may become, itself included: `pg_has_role(…, 'MEMBER')`, from 16 on `'SET'`.
+    /// Roles that it may become and whose rights it has, itself included: `pg_has_role(…, 'MEMBER')`, from 16 on `'SET'`,
+    /// and `'USAGE'`.
     pub member_of: Vec<String>,
     /// May set `session_replication_role`: superuser, or by a grant on the parameter. Tried.
     pub session_replication_role: bool,
+    /// Parameters that it may not set, of those that the server knows.
+    pub forbidden_settings: BTreeSet<String>,
 }
 
 impl User {
@@ -176,13 +179,26 @@ pub struct Role {
     pub valid_until: Option<String>,
     /// The stored verifier, where we may read `pg_authid`.
     pub verifier: Option<Secret>,
+    /// Whether that verifier is of the MD5 method.
+    pub md5: bool,
     /// Settings for all databases, as `name` and `value`.
     pub settings: Vec<(String, String)>,
     /// Its comment.
     pub comment: Option<String>,
+    /// Its security labels.
+    pub labels: Vec<SecurityLabel>,
 }
 
-/// `GRANT role TO member`.
+/// A row of `pg_shseclabel`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityLabel {
+    /// Who understands it.
+    pub provider: String,
+    /// What it says.
+    pub label: String,
+}
+
+/// `GRANT role TO member`, by whomever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
     /// What was granted.

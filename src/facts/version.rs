@@ -112,7 +112,7 @@ impl ServerVersion {
         self.major() >= 15
     }
 
-    /// Schema `public` belongs to `pg_database_owner` (15).
+    /// Schema `public` of a new database is the database owner's (15); before, the superuser's.
     pub fn gives_public_to_database_owner(self) -> bool {
         self.major() >= 15
     }
@@ -196,6 +196,11 @@ impl ServerVersion {
     /// UPDATE and DELETE fail on a published table whose replica identity holds a generated column, which is not published
     /// unasked (18).
     pub fn refuses_generated_identities(self) -> bool {
+        self.major() >= 18
+    }
+
+    /// Whoever logs in with a password that is stored with MD5 is told that this will end (18).
+    pub fn deprecates_md5(self) -> bool {
         self.major() >= 18
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, relations, storage};
+use super::{Purpose, relations, reserved, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -23,7 +23,7 @@ pub(super) async fn inspect(
     let (extensions, languages, tables, sequences, materialized_views) = tokio::try_join!(
         extensions(client),
         languages(client),
-        relations::tables(client),
+        relations::tables(client, ours),
         relations::sequences(client),
         relations::materialized_views(client),
     )?;
@@ -34,10 +34,10 @@ pub(super) async fn inspect(
         storage::storage(client),
         summary(client),
     )?;
-    let (publication, journal) = match (client.side(), purpose) {
-        (Side::Source, Purpose::Migrate) => (try_publication(client).await?, None),
-        (Side::Source, Purpose::Compare) => (Probe::Untried, None),
-        (Side::Target, _) => (Probe::Untried, journal(client).await?),
+    let (publication, reserved, journal) = match (client.side(), purpose) {
+        (Side::Source, Purpose::Migrate) => (try_publication(client).await?, reserved::reserved(client).await?, None),
+        (Side::Source, Purpose::Compare) => (Probe::Untried, Vec::new(), None),
+        (Side::Target, _) => (Probe::Untried, Vec::new(), journal(client).await?),
     };
     Ok(DatabaseFacts {
         extensions,
@@ -51,6 +51,10 @@ pub(super) async fn inspect(
         large_objects: summary.large_objects,
         storage,
         owners: summary.owners.into_iter().collect(),
+        reserved,
+        owns_public: summary.owns_public,
+        own_default_privileges: summary.own_default_privileges,
+        powerless_owners: summary.powerless_owners,
         user_objects: summary.user_objects,
         public_schema: summary.public_schema,
         may_create: summary.may_create,
@@ -110,10 +114,10 @@ async fn event_triggers(client: &Client) -> Result<Vec<EventTrigger>, PgError> {
     rows.iter().map(|row| Ok(EventTrigger { name: client.get(row, 0)?, extension: client.get(row, 1)? })).collect()
 }
 
-/// The tables are only asked of our own publication: the view is slow where there are many.
+/// The tables are only asked of our own publications: the view is slow where there are many.
 const PUBLICATIONS: &str = "
 select p.pubname::text, p.puballtables,
-       case when p.pubname = $1 then array(
+       case when p.pubname in ($1, $2) then array(
            select part.name
            from pg_catalog.pg_publication_tables t,
                 unnest(array[t.schemaname::text, t.tablename::text]) with ordinality part(name, position)
@@ -122,8 +126,10 @@ select p.pubname::text, p.puballtables,
 from pg_catalog.pg_publication p order by 1";
 
 async fn publications(client: &Client, ours: &ReplicationNames) -> Result<Vec<Publication>, PgError> {
-    let name = ours.publication.as_str();
-    let rows = client.query("list publications", PUBLICATIONS, &[(&name, Type::TEXT)]).await?;
+    let names = (ours.publication.as_str(), ours.insert_publication.as_str());
+    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
+        &[(&names.0, Type::TEXT), (&names.1, Type::TEXT)];
+    let rows = client.query("list publications", PUBLICATIONS, parameters).await?;
     rows.iter()
         .map(|row| {
             Ok(Publication {
@@ -156,6 +162,9 @@ struct Summary {
     user_objects: i64,
     public_schema: bool,
     may_create: bool,
+    owns_public: bool,
+    own_default_privileges: bool,
+    powerless_owners: bool,
 }
 
 /// Objects of users, whatever their class: what no extension brought, the system did not make, and is not our journal.
@@ -196,6 +205,13 @@ select (select count(*) from pg_catalog.pg_largeobject_metadata),
               select from pg_catalog.aclexplode(m.lomacl) a
               where a.privilege_type = 'SELECT'
                 and (a.grantee = 0 or pg_catalog.pg_has_role(nullif(a.grantee, 0), 'USAGE')))),
+       coalesce((select pg_catalog.pg_has_role(nspowner, 'USAGE') from pg_catalog.pg_namespace where nspname = 'public'),
+                true),
+       exists (select from pg_catalog.pg_default_acl 
+               where defaclrole = (select oid from pg_catalog.pg_roles where rolname = current_user)),
+       exists (select from pg_catalog.pg_class c, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
+               where c.relkind in ('r', 'p') and c.relacl is not null and c.oid >= $1
+                 and not pg_catalog.has_table_privilege(c.relowner, c.oid, p)),
        pg_catalog.to_regnamespace('public') is not null";
 
 async fn summary(client: &Client) -> Result<Summary, PgError> {
@@ -206,8 +222,11 @@ async fn summary(client: &Client) -> Result<Summary, PgError> {
         large_objects: LargeObjects { count: client.get(&row, 0)?, unreadable: client.get(&row, 4)? },
         owners: client.get(&row, 1)?,
         user_objects: client.get(&row, 2)?,
-        public_schema: client.get(&row, 5)?,
+        public_schema: client.get(&row, 8)?,
         may_create: client.get(&row, 3)?,
+        owns_public: client.get(&row, 5)?,
+        own_default_privileges: client.get(&row, 6)?,
+        powerless_owners: client.get(&row, 7)?,
     })
 }
 

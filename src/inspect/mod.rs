@@ -3,6 +3,8 @@
 mod database;
 mod probe;
 mod relations;
+mod reserved;
+mod roles;
 mod sequences;
 mod server;
 mod storage;

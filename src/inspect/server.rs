@@ -1,25 +1,22 @@
 //! One server, asked in its maintenance database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use tokio_postgres::types::Type;
-
-use super::relations::FIRST_USER_OID;
-use crate::conninfo::Secret;
+use super::roles;
 use crate::facts::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
-    LocaleProvider, Membership, Probe, Role, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
+    LocaleProvider, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
 };
 use crate::pg::{Client, PgError, Server};
 
 /// Everything about the server that does not depend on a database.
 pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
     let client = server.connect(server.maintenance_database()).await?;
-    let (state, settings, user) = tokio::try_join!(state(&client), settings(&client), user(&client))?;
+    let (state, settings, user) = tokio::try_join!(state(&client), settings(&client), roles::user(&client))?;
     let (roles, system_roles, memberships, databases, slots) = tokio::try_join!(
-        roles(&client),
-        system_roles(&client),
-        memberships(&client),
+        roles::roles(&client),
+        roles::system_roles(&client),
+        roles::memberships(&client),
         databases(&client),
         slots(&client)
     )?;
@@ -140,31 +137,6 @@ async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
     })
 }
 
-/// Replication is an attribute, except at RDS, where it is membership in a role.
-const USER: &str = "
-select r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole,
-       r.rolreplication or exists (select from pg_catalog.pg_roles p
-           where p.rolname = 'rds_replication' and pg_catalog.pg_has_role(p.oid, 'MEMBER')),
-       r.rolbypassrls,
-       array(select m.rolname::text from pg_catalog.pg_roles m where pg_catalog.pg_has_role(m.oid, $1) order by 1)
-from pg_catalog.pg_roles r where r.rolname = current_user";
-
-async fn user(client: &Client) -> Result<User, PgError> {
-    // From 16 on a member may not always SET ROLE, which giving away ownership asks for.
-    let member = if client.version().qualifies_memberships() { "SET" } else { "MEMBER" };
-    let row = client.one("read our own rights", USER, &[(&member, Type::TEXT)]).await?;
-    Ok(User {
-        name: client.get(&row, 0)?,
-        superuser: client.get(&row, 1)?,
-        create_database: client.get(&row, 2)?,
-        create_role: client.get(&row, 3)?,
-        replication: client.get(&row, 4)?,
-        bypass_rls: client.get(&row, 5)?,
-        member_of: client.get(&row, 6)?,
-        session_replication_role: false,
-    })
-}
-
 /// Besides superusers those may who were granted SET on the parameter (15), or whom the provider's own code lets: only trying
 /// tells.
 async fn may_set_replication_role(client: &Client) -> bool {
@@ -174,97 +146,6 @@ async fn may_set_replication_role(client: &Client) -> bool {
         drop(client.run("end the attempt", "rollback").await);
     }
     allowed
-}
-
-/// The verifier is only in `pg_authid`, which most users may not read.
-macro_rules! roles {
-    ($catalog:literal) => {
-        concat!(
-            "
-select r.rolname::text, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication,
-       r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, r.rolpassword,
-       coalesce((select s.setconfig from pg_catalog.pg_db_role_setting s where s.setrole = r.oid and s.setdatabase = 0),
-                '{}'),
-       pg_catalog.shobj_description(r.oid, 'pg_authid')
-from ",
-            $catalog,
-            " r where r.oid >= $1 and r.rolname !~ '^pg_' order by r.rolname"
-        )
-    };
-}
-
-async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
-    let allowed = "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')";
-    let row = client.one("see whether verifiers are readable", allowed, &[]).await?;
-    let verifiers: bool = client.get(&row, 0)?;
-    let query = if verifiers { roles!("pg_catalog.pg_authid") } else { roles!("pg_catalog.pg_roles") };
-    let rows = client.query("list roles", query, &[(&FIRST_USER_OID, Type::OID)]).await?;
-    rows.iter()
-        .map(|row| {
-            let settings: Vec<String> = client.get(row, 11)?;
-            Ok(Role {
-                name: client.get(row, 0)?,
-                superuser: client.get(row, 1)?,
-                inherit: client.get(row, 2)?,
-                create_role: client.get(row, 3)?,
-                create_database: client.get(row, 4)?,
-                login: client.get(row, 5)?,
-                replication: client.get(row, 6)?,
-                bypass_rls: client.get(row, 7)?,
-                connection_limit: client.get(row, 8)?,
-                valid_until: client.get(row, 9)?,
-                verifier: client.get::<Option<String>>(row, 10)?.filter(|_| verifiers).map(Secret::new),
-                settings: settings
-                    .iter()
-                    .filter_map(|setting| setting.split_once('='))
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .collect(),
-                comment: client.get(row, 12)?,
-            })
-        })
-        .collect()
-}
-
-async fn system_roles(client: &Client) -> Result<BTreeSet<String>, PgError> {
-    let query = "select rolname::text from pg_catalog.pg_roles where oid < $1 or rolname ~ '^pg_'";
-    let rows = client.query("list system roles", query, &[(&FIRST_USER_OID, Type::OID)]).await?;
-    rows.iter().map(|row| client.get(row, 0)).collect()
-}
-
-macro_rules! memberships {
-    ($options:literal) => {
-        concat!(
-            "
-select g.rolname::text, m.rolname::text, a.admin_option, ",
-            $options,
-            "
-from pg_catalog.pg_auth_members a
-join pg_catalog.pg_roles g on g.oid = a.roleid
-join pg_catalog.pg_roles m on m.oid = a.member
-where m.oid >= $1
-order by 1, 2"
-        )
-    };
-}
-
-async fn memberships(client: &Client) -> Result<Vec<Membership>, PgError> {
-    let query = if client.version().qualifies_memberships() {
-        memberships!("a.inherit_option, a.set_option")
-    } else {
-        memberships!("null::bool, null::bool")
-    };
-    let rows = client.query("list role memberships", query, &[(&FIRST_USER_OID, Type::OID)]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Membership {
-                role: client.get(row, 0)?,
-                member: client.get(row, 1)?,
-                admin: client.get(row, 2)?,
-                inherit: client.get(row, 3)?,
-                set: client.get(row, 4)?,
-            })
-        })
-        .collect()
 }
 
 /// `datconnlimit = -2` marks a database whose DROP was interrupted; no connection to it is possible. Minors of 11 to 15

@@ -1,36 +1,60 @@
 //! The target database.
 
+use super::lock::Lock;
 use super::{Context, copy, journal};
-use crate::error::Error;
-use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, ServerVersion};
+use crate::error::{Error, Kind};
+use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, Reserved, ServerVersion};
 use crate::logger;
 use crate::pg::Client;
-use crate::plan::{Creation, DatabasePlan, Initial, Migration};
+use crate::plan::{Creation, Initial, Migration};
 use crate::sql;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
-/// Makes the target database ready and begins its journal.
-pub(super) async fn database(context: &Context, database: &DatabasePlan, migration: &Migration) -> Result<(), Error> {
-    let name = Ident::new(&database.name);
-    if !migration.empty_first.is_empty() {
-        empty(context, &database.name, &migration.empty_first).await?;
+/// Keeps other runs out of the target database, which is created first where there is none.
+///
+/// A run from another source may have been quicker since we looked: it holds the lock, or has been here and gone. Nothing of
+/// what it made is ours.
+pub(super) async fn claim(context: &Context, database: &str, migration: &Migration) -> Result<Lock, Error> {
+    if let Creation::Create(entry) = &migration.creation {
+        create(context, &Ident::new(database), entry).await?;
+        return Lock::take(&context.target, database).await;
     }
+    let lock = Lock::take(&context.target, database).await?;
+    if journal::run(lock.session()).await? != migration.earlier_run {
+        let message = "another run of pg_migrate has worked on this database of the target meanwhile";
+        return Err(Error::new(Kind::Failed, message).hint("run again to go on from what it left"));
+    }
+    Ok(lock)
+}
+
+/// Drops and creates again what an earlier, unfinished run created. The lock is a session in the database, and given up for
+/// that; a run that comes in between keeps the database from being dropped, or us from locking it.
+pub(super) async fn again(context: &Context, database: &str, migration: &Migration, lock: Lock) -> Result<Lock, Error> {
+    let Creation::Recreate(entry) = &migration.creation else { return Ok(lock) };
+    let name = Ident::new(database);
+    end_earlier_run(lock.session()).await?;
+    drop(lock);
+    let server = context.target.connect(context.target.maintenance_database()).await?;
+    tracing::info!(target: logger::TARGET, "{}: dropping what an earlier, unfinished run created", logger::database(database));
+    server.run(format!("drop database {name}"), sql!("drop database if exists {}", name)).await?;
+    create(context, &name, entry).await?;
+    Lock::take(&context.target, database).await
+}
+
+/// Makes the target database ready and begins its journal.
+pub(super) async fn prepare(context: &Context, database: &str, migration: &Migration) -> Result<(), Error> {
+    if let Some(owner) = &migration.rights.lost_database {
+        let statement = sql!("alter database {} owner to {}", Ident::new(database), Ident::new(owner));
+        context.leave(None, Reserved::Owners, &statement, "the target user cannot give the database away".to_owned());
+    }
+    if !migration.empty_first.is_empty() {
+        empty(context, database, &migration.empty_first).await?;
+    }
+    let client = context.target.connect(database).await?;
     let origin = match &migration.creation {
-        Creation::Create(entry) => {
-            create(context, &name, entry).await?;
-            JournalOrigin::Created
-        }
-        Creation::Recreate(entry) => {
-            end_earlier_run(&context.target.connect(&database.name).await?).await?;
-            let server = context.target.connect(context.target.maintenance_database()).await?;
-            tracing::info!(target: logger::TARGET, "{}: dropping what an earlier, unfinished run created", logger::database(&database.name));
-            server.run(format!("drop database {name}"), sql!("drop database if exists {}", name)).await?;
-            create(context, &name, entry).await?;
-            JournalOrigin::Created
-        }
+        Creation::Create(_) | Creation::Recreate(_) => JournalOrigin::Created,
         Creation::UseEmpty { clean } => {
             if *clean {
-                let client = context.target.connect(&database.name).await?;
                 end_earlier_run(&client).await?;
                 drop_everything(&client).await?;
             }
@@ -38,7 +62,6 @@ pub(super) async fn database(context: &Context, database: &DatabasePlan, migrati
         }
         Creation::UseFilled => JournalOrigin::Filled,
     };
-    let client = context.target.connect(&database.name).await?;
     for initial in &migration.drop_initial {
         let (what, statement) = match initial {
             Initial::SchemaPublic => ("drop schema public", "drop schema if exists public"),

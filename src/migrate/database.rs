@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::copy::{Load, Pool};
 use super::lock::Lock;
-use super::schema::Archive;
+use super::schema::{Archive, Manner};
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
 use super::{Context, analyze, cancelled, cleanup, create, finish, journal, properties, replication, snapshot};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
-use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Transfer, Work};
+use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, Transfer, Work};
 use crate::settings::Method;
 use crate::sql;
 use crate::sql::Literal;
@@ -60,9 +60,9 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Nothing => Ok(()),
             Work::Migrate(migration) => run.migrate(pool, migration).await,
-            Work::Continue { content, keep_owners } => {
+            Work::Continue { content, rights } => {
                 let _locks = Lock::take_both(context, &database.name).await?;
-                run.replicate_until_told(content, None, *keep_owners).await
+                run.replicate_until_told(content, None, rights).await
             }
         }
     });
@@ -89,22 +89,31 @@ impl Run<'_> {
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
         let _on_source = Lock::take(&context.source, name).await?;
-        self.set_progress(Progress::Incomplete);
+        let on_target = create::claim(context, name, migration).await?;
         if migration.drop_first {
-            let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
-            for what in swept.dropped {
-                tracing::info!(target: logger::MIGRATE, "{}: dropped {what}, which an earlier run left", logger::database(name));
-            }
-            if let Some(what) = swept.left.first() {
-                return Err(Error::new(Kind::Failed, format!("an earlier run left {what}"))
-                    .hint("remove the cause, or drop it by hand, and run again"));
-            }
+            self.drop_leftovers().await?;
         }
-        create::database(context, self.database, migration).await?;
-        let _on_target = Lock::take(&context.target, name).await?;
+        let _on_target = create::again(context, name, migration, on_target).await?;
+        // Only now: what replicates into a database that another run holds is not ours to undo.
+        self.set_progress(Progress::Incomplete);
+        create::prepare(context, name, migration).await?;
         match migration.transfer {
             Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
             Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(pool, migration)).await,
+        }
+    }
+
+    /// Drops what an earlier run, which was killed, left of its replication.
+    async fn drop_leftovers(&self) -> Result<(), Error> {
+        let (context, name) = (self.context, self.database.name.as_str());
+        let swept = cleanup::drop_replication(&context.source, &context.target, name, &self.database.names).await;
+        for what in swept.dropped {
+            tracing::info!(target: logger::MIGRATE, "{}: dropped {what}, which an earlier run left", logger::database(name));
+        }
+        match swept.left.first() {
+            None => Ok(()),
+            Some(what) => Err(Error::new(Kind::Failed, format!("an earlier run left {what}"))
+                .hint("remove the cause, or drop it by hand, and run again")),
         }
     }
 
@@ -112,9 +121,9 @@ impl Run<'_> {
     async fn copy_snapshot(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
-        let manner = migration.manner(self.plan.index_jobs);
+        let manner = Manner::new(migration, self.plan.index_jobs);
         let snapshot = if migration.transfer == Transfer::SlotHandOver {
-            replication::create_publication(context, name, names, &content.published, migration.transfer).await?;
+            replication::create_publications(context, name, names, content, migration.transfer).await?;
             Snapshot::with_slot(context, name, &names.slot).await?
         } else {
             Snapshot::take(context, name).await?
@@ -134,7 +143,7 @@ impl Run<'_> {
         let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
         pool.copy(name, snapshot.name(), load, content.tables.clone()).await?;
         if content.large_objects && migration.transfer == Transfer::Dump {
-            self.large_objects(Some(&snapshot), migration.keep_owners).await?;
+            self.large_objects(Some(&snapshot), &migration.rights).await?;
         }
         snapshot.release().await;
 
@@ -143,20 +152,20 @@ impl Run<'_> {
 
         if migration.transfer == Transfer::SlotHandOver {
             let client = context.target.connect(name).await?;
-            replication::take_over_slot(context, &client, names).await?;
+            replication::take_over_slot(context, &client, names, content).await?;
             self.watch(content).await?.until(Goal::Streaming).await?;
             journal::complete(&client).await?;
             self.set_progress(Progress::Replicating);
             self.settle(migration).await?;
-            return self.replicate_until_told(content, Some(&archive), migration.keep_owners).await;
+            return self.replicate_until_told(content, Some(&archive), &migration.rights).await;
         }
         journal::complete(&context.target.connect(name).await?).await?;
         self.settle(migration).await?;
         self.stage(Stage::Finish);
-        let failures = self.refresh(content).await?;
+        let mut failures = self.refresh(content).await?;
         journal::end(&context.target.connect(name).await?).await?;
         self.set_progress(Progress::Complete);
-        self.hand_over(content, Some(&archive), migration.keep_owners).await?;
+        failures.extend(self.hand_over(content, Some(&archive), &migration.rights).await?);
         complete_but(&failures)
     }
 
@@ -164,8 +173,8 @@ impl Run<'_> {
     async fn let_subscription_copy(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
-        let manner = migration.manner(self.plan.index_jobs);
-        replication::create_publication(context, name, names, &content.published, migration.transfer).await?;
+        let manner = Manner::new(migration, self.plan.index_jobs);
+        replication::create_publications(context, name, names, content, migration.transfer).await?;
 
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, None).await?;
@@ -176,7 +185,7 @@ impl Run<'_> {
 
         self.stage(Stage::Copy);
         let client = context.target.connect(name).await?;
-        replication::copy_by_subscription(context, &client, names, migration.transfer).await?;
+        replication::copy_by_subscription(context, &client, names, content, migration.transfer).await?;
         let watch = self.watch(content).await?;
         watch.until(Goal::Tables).await?;
 
@@ -192,7 +201,7 @@ impl Run<'_> {
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
         self.settle(migration).await?;
-        self.replicate_until_told(content, Some(&archive), migration.keep_owners).await
+        self.replicate_until_told(content, Some(&archive), &migration.rights).await
     }
 
     /// All rows are there: what queries and sessions of applications need.
@@ -209,7 +218,7 @@ impl Run<'_> {
         &self,
         content: &Content,
         archive: Option<&Archive>,
-        keep_owners: bool,
+        rights: &Rights,
     ) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         self.stage(Stage::CatchUp);
@@ -235,7 +244,7 @@ impl Run<'_> {
         watch.must_hold_only(&content.seen).await?;
         finish::copy_again(context, name, content).await?;
         if content.large_objects {
-            self.large_objects(None, keep_owners).await?;
+            self.large_objects(None, rights).await?;
         }
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.
@@ -249,7 +258,7 @@ impl Run<'_> {
         }
         journal::end(&context.target.connect(name).await?).await?;
         self.set_progress(Progress::Complete);
-        self.hand_over(content, archive, keep_owners).await?;
+        failures.extend(self.hand_over(content, archive, rights).await?);
         complete_but(&failures)
     }
 
@@ -262,18 +271,21 @@ impl Run<'_> {
     }
 
     /// The data is complete: what replication or our own sessions would have minded until now.
-    async fn hand_over(&self, content: &Content, archive: Option<&Archive>, keep_owners: bool) -> Result<(), Error> {
+    /// Returns what failed.
+    async fn hand_over(
+        &self,
+        content: &Content,
+        archive: Option<&Archive>,
+        rights: &Rights,
+    ) -> Result<Option<String>, Error> {
         let (context, name) = (self.context, self.database.name.as_str());
-        if content.publications {
-            match finish::publications(context, name, archive, keep_owners).await {
-                Err(error) if error.kind == Kind::Failed => {
-                    self.notice(format!("publications of the source were not all created: {}", error.chain()));
-                }
-                outcome => outcome?,
-            }
+        let mut failure = None;
+        match finish::what_comes_last(context, name, content, archive, rights).await {
+            Err(error) if error.kind == Kind::Failed => failure = Some(error.chain()),
+            outcome => outcome?,
         }
         self.notice_all(properties::carry_access(context, name, &content.properties).await?);
-        Ok(())
+        Ok(failure)
     }
 
     /// Ends what this run may still be doing in the database after a failure: tables that other workers copy, statements
@@ -286,13 +298,13 @@ impl Run<'_> {
         }
     }
 
-    async fn large_objects(&self, snapshot: Option<&Snapshot>, keep_owners: bool) -> Result<(), Error> {
+    async fn large_objects(&self, snapshot: Option<&Snapshot>, rights: &Rights) -> Result<(), Error> {
         let source = self.context.source.connect(&self.database.name).await?;
         source.run("read large objects", "begin isolation level repeatable read read only").await?;
         if let Some(snapshot) = snapshot {
             source.run("use the snapshot", sql!("set transaction snapshot {}", Literal::new(snapshot.name()))).await?;
         }
-        finish::large_objects(self.context, &source, keep_owners).await
+        finish::large_objects(self.context, &source, &rights.owners).await
     }
 
     async fn watch(&self, content: &Content) -> Result<Watch<'_>, Error> {

@@ -1,5 +1,5 @@
 //! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
-//! materialized views, the source's own publications.
+//! materialized views, the source's own publications, event triggers.
 
 use super::copy::{Load, Sessions};
 use super::schema::Archive;
@@ -8,7 +8,7 @@ use super::{Context, large_objects, sequences};
 use crate::error::Error;
 use crate::logger;
 use crate::pg::Client;
-use crate::plan::Content;
+use crate::plan::{Content, Owners, Rights};
 use crate::sql;
 use crate::sql::QualifiedName;
 
@@ -68,22 +68,36 @@ pub(super) async fn copy_again(context: &Context, database: &str, content: &Cont
 }
 
 /// Copies the large objects that `source`'s transaction sees.
-pub(super) async fn large_objects(context: &Context, source: &Client, keep_owners: bool) -> Result<(), Error> {
-    let count = large_objects::carry(context, source, keep_owners).await?;
+pub(super) async fn large_objects(context: &Context, source: &Client, owners: &Owners) -> Result<(), Error> {
+    let count = large_objects::carry(context, source, owners).await?;
     large_objects::remove_missing(context, source).await?;
     tracing::info!(target: logger::MIGRATE, "{}: {count} large objects copied", logger::database(source.database()));
     Ok(())
 }
 
-/// Restores the source's own publications, which must not exist while rows still arrive.
-pub(super) async fn publications(
+/// Restores what must not exist while rows still arrive: the source's own publications, privileges that take rights from
+/// tables' owners, event triggers.
+pub(super) async fn what_comes_last(
     context: &Context,
     database: &str,
+    content: &Content,
     archive: Option<&Archive>,
-    keep_owners: bool,
+    rights: &Rights,
 ) -> Result<(), Error> {
-    match archive {
-        Some(archive) => archive.restore_publications(context, keep_owners).await,
-        None => Archive::dump(context, database, None).await?.restore_publications(context, keep_owners).await,
+    if !(content.publications || content.event_triggers || content.powerless_owners) {
+        return Ok(());
     }
+    let made;
+    let archive = match archive {
+        Some(archive) => archive,
+        None => {
+            made = Archive::dump(context, database, None).await?;
+            &made
+        }
+    };
+    if content.powerless_owners {
+        archive.restore_spared_privileges(context, rights).await?;
+    }
+    archive.restore_publications(context, rights).await?;
+    archive.restore_event_triggers(context, rights).await
 }

@@ -6,6 +6,7 @@
 use crate::error::{Error, Kind};
 use crate::facts::JournalOrigin;
 use crate::pg::{Client, PgError};
+use crate::plan::EarlierRun;
 use crate::sql;
 use crate::sql::names::JOURNAL_SCHEMA;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
@@ -51,10 +52,25 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
     client.run("begin the journal", create).await
 }
 
-async fn has_large_objects(client: &Client) -> Result<bool, PgError> {
+async fn is_there(client: &Client) -> Result<bool, PgError> {
     let there = "select pg_catalog.to_regclass('_pg_migrate.migration') is not null";
     let row = client.one("look for a journal", there, &[]).await?;
-    if !client.get::<bool>(&row, 0)? {
+    client.get(&row, 0)
+}
+
+/// The run whose journal is there.
+pub(super) async fn run(client: &Client) -> Result<Option<EarlierRun>, PgError> {
+    if !is_there(client).await? {
+        return Ok(None);
+    }
+    let question = sql!("select migration, complete from {}", table("migration"));
+    let rows = client.query("read the journal", question, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Some(EarlierRun { migration: client.get(row, 0)?, complete: client.get(row, 1)? }))
+}
+
+async fn has_large_objects(client: &Client) -> Result<bool, PgError> {
+    if !is_there(client).await? {
         return Ok(false);
     }
     let question = sql!("select coalesce(pg_catalog.bool_or(large_objects), false) from {}", table("migration"));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Context, cancelled, journal};
 use crate::error::Error;
 use crate::pg::Client;
+use crate::plan::Owners;
 use crate::sql;
 use crate::sql::{Ident, Sql};
 
@@ -17,7 +18,7 @@ select m.oid, pg_catalog.pg_get_userbyid(m.lomowner)::text from pg_catalog.pg_la
 
 /// Which of them the target lacks or has with other bytes is not asked: their number is small where replication is used,
 /// and comparing reads as much as copying.
-pub(super) async fn carry(context: &Context, source: &Client, keep_owners: bool) -> Result<usize, Error> {
+pub(super) async fn carry(context: &Context, source: &Client, owners: &Owners) -> Result<usize, Error> {
     let target = context.target.connect(source.database()).await?;
     let objects = source.query("list large objects", LIST, &[]).await?;
     journal::own_large_objects(&target).await?;
@@ -27,7 +28,7 @@ pub(super) async fn carry(context: &Context, source: &Client, keep_owners: bool)
             return Err(cancelled());
         }
         let (oid, owner): (u32, String) = (source.get(row, 0)?, source.get(row, 1)?);
-        copy(source, &target, oid, keep_owners.then(|| Ident::new(owner)).as_ref()).await?;
+        copy(source, &target, oid, owners.keeps(&owner).then(|| Ident::new(owner)).as_ref()).await?;
     }
     Ok(objects.len())
 }

@@ -14,7 +14,6 @@ const KEY: i64 = 0x7067_5f6d_6967_7261;
 
 /// Holds off other runs until it is dropped.
 pub(super) struct Lock {
-    #[expect(dead_code, reason = "the session is the lock")]
     session: Client,
 }
 
@@ -29,6 +28,11 @@ impl Lock {
         }
         let message = format!("another run of pg_migrate is working on this database of the {}", server.side());
         Err(Error::new(Kind::Failed, message).hint("wait until it has ended"))
+    }
+
+    /// The session that is the lock, for questions in between.
+    pub(super) fn session(&self) -> &Client {
+        &self.session
     }
 
     /// Takes those of a database that is there on both sides.

@@ -9,9 +9,11 @@ mod copy;
 mod create;
 mod database;
 mod finish;
+mod identity;
 mod journal;
 mod large_objects;
 mod lock;
+mod privileges;
 mod properties;
 mod replication;
 mod roles;
@@ -34,10 +36,11 @@ pub use cleanup::{Swept, clean_up};
 
 use crate::conninfo::ConnInfo;
 use crate::error::{Error, Kind};
-use crate::events::Events;
-use crate::facts::ServerVersion;
+use crate::events::{AdminStatement, Event, Events};
+use crate::facts::{Reserved, ServerVersion};
 use crate::pg::Server;
 use crate::plan::Plan;
+use crate::sql::Sql;
 use crate::tools::{ChildConnection, ClientTools};
 
 /// Databases in work at the same time, whatever the number of copy workers: schema restores and index builds of several
@@ -114,6 +117,17 @@ pub struct WaitFor {
 }
 
 impl Context {
+    /// Leaves `statement` to an administrator of the target.
+    fn leave(&self, database: Option<&str>, kind: Reserved, statement: &Sql, reason: String) {
+        let statement = statement.to_string();
+        self.events.send(Event::Left(AdminStatement {
+            database: database.map(str::to_owned),
+            kind,
+            statement: statement.trim_end_matches([';', '\n']).to_owned(),
+            reason,
+        }));
+    }
+
     /// `Err` once a signal has come: for steps between which nothing waits.
     fn check(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() { Err(cancelled()) } else { Ok(()) }

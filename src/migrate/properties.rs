@@ -2,7 +2,7 @@
 
 use super::{Context, setting};
 use crate::error::Error;
-use crate::facts::DatabaseProperties;
+use crate::facts::{DatabaseProperties, Reserved};
 use crate::sql;
 use crate::sql::{Ident, Literal, Sql};
 
@@ -25,42 +25,47 @@ pub(super) async fn carry_access(
     run(context, database, access_statements(database, properties)).await
 }
 
-/// What the target refuses is told, and the rest goes on: the data is complete without it.
-async fn run(context: &Context, database: &str, statements: Vec<Sql>) -> Result<Vec<String>, Error> {
+/// What only others may do is left to them, what the target refuses otherwise is told, and the rest goes on: the data is
+/// complete without it.
+async fn run(context: &Context, database: &str, statements: Vec<(Reserved, Sql)>) -> Result<Vec<String>, Error> {
     if statements.is_empty() {
         return Ok(Vec::new());
     }
     let client = context.target.connect(database).await?;
     let mut refused = Vec::new();
-    for statement in statements {
-        if let Err(error) = client.run("carry what belongs to the database", statement.clone()).await {
-            refused.push(format!("not carried: {statement}: {}", error.words()));
+    for (kind, statement) in statements {
+        match client.run("carry what belongs to the database", statement.clone()).await {
+            Ok(()) => {}
+            Err(error) if error.is_permission() => context.leave(None, kind, &statement, error.words()),
+            Err(error) => refused.push(format!("not carried: {statement}: {}", error.words())),
         }
     }
     Ok(refused)
 }
 
-fn statements(database: &str, properties: &DatabaseProperties) -> Vec<Sql> {
+fn statements(database: &str, properties: &DatabaseProperties) -> Vec<(Reserved, Sql)> {
     let database = Ident::new(database);
     let mut statements = Vec::new();
     for it in &properties.settings {
         let assignment = setting::assign(&it.name, &it.value);
-        statements.push(match &it.role {
+        let statement = match &it.role {
             Some(role) => sql!("alter role {} in database {} set {}", Ident::new(role), database, assignment),
             None => sql!("alter database {} set {}", database, assignment),
-        });
+        };
+        statements.push((Reserved::Settings, statement));
     }
     if let Some(comment) = &properties.comment {
-        statements.push(sql!("comment on database {} is {}", database, Literal::new(comment)));
+        let statement = sql!("comment on database {} is {}", database, Literal::new(comment));
+        statements.push((Reserved::Comments, statement));
     }
     statements
 }
 
-fn access_statements(database: &str, properties: &DatabaseProperties) -> Vec<Sql> {
+fn access_statements(database: &str, properties: &DatabaseProperties) -> Vec<(Reserved, Sql)> {
     let database = Ident::new(database);
     let mut statements = Vec::new();
     if let Some(privileges) = &properties.privileges {
-        statements.push(sql!("revoke all on database {} from public", database));
+        statements.push((Reserved::Privileges, sql!("revoke all on database {} from public", database)));
         for it in privileges {
             let grantee = it.grantee.as_ref().map_or_else(|| Sql::from("public"), |name| sql!("{}", Ident::new(name)));
             let option = if it.grantable { " with grant option" } else { "" };
@@ -70,11 +75,12 @@ fn access_statements(database: &str, properties: &DatabaseProperties) -> Vec<Sql
                 "TEMPORARY" => "temporary",
                 _ => continue,
             };
-            statements.push(sql!("grant {} on database {} to {}{}", privilege, database, grantee, option));
+            let statement = sql!("grant {} on database {} to {}{}", privilege, database, grantee, option);
+            statements.push((Reserved::Privileges, statement));
         }
     }
     if let Some(limit) = properties.connection_limit {
-        statements.push(sql!("alter database {} connection limit {}", database, limit));
+        statements.push((Reserved::Settings, sql!("alter database {} connection limit {}", database, limit)));
     }
     statements
 }
@@ -102,7 +108,8 @@ mod tests {
             settings: vec![setting(None, "search_path", "app, \"Two\""), setting(Some("App"), "my.own", "x")],
             privileges: Some(vec![privilege(None, "CONNECT", false), privilege(Some("App"), "CREATE", true)]),
         };
-        let texts = |statements: Vec<Sql>| statements.iter().map(Sql::to_string).collect::<Vec<_>>();
+        let texts =
+            |statements: Vec<(Reserved, Sql)>| statements.iter().map(|(_, sql)| sql.to_string()).collect::<Vec<_>>();
         assert_eq!(
             texts(statements("My DB", &properties)),
             [

@@ -6,7 +6,7 @@ use rand::RngExt;
 use super::{Context, setting};
 use crate::conninfo::Secret;
 use crate::events::{Event, RolePassword, RoleResult, RoleStatus};
-use crate::facts::{Membership, Role};
+use crate::facts::{Membership, Reserved, Role, ServerVersion};
 use crate::logger;
 use crate::pg::{Client, PgError};
 use crate::plan::{Plan, RolePlan};
@@ -30,6 +30,15 @@ pub(super) async fn create(context: &Context, plan: &Plan) {
     if let Err(error) = client.keep_out_of_log().await {
         tracing::debug!(target: logger::TARGET, "{}", crate::error::chain(&error));
     }
+    for name in &plan.skipped_roles {
+        let message = "belongs to the source's managed service".to_owned();
+        report(context, name, RolePassword::None, RoleStatus::Skipped, message);
+    }
+    for name in &plan.joined_roles {
+        if let Err(error) = join(&client, &Ident::new(name)).await {
+            tracing::warn!(target: logger::TARGET, "no member of role {name:?}, to give it what it owns: {}", error.words());
+        }
+    }
     for role in &plan.roles {
         if role.exists {
             let message = "role already exists".to_owned();
@@ -44,14 +53,17 @@ pub(super) async fn create(context: &Context, plan: &Plan) {
         }
     }
     for membership in &plan.memberships {
-        if let Err(error) = client.run("grant a membership", grant(membership, &client)).await {
+        let Some(statement) = grant(membership, client.version()) else {
             tracing::warn!(
                 target: logger::TARGET,
-                "membership of {} in {} was not granted: {}",
+                "membership of {} in {} is not granted: it has neither INHERIT nor SET, which the target does not know",
                 Ident::new(&membership.member),
-                Ident::new(&membership.role),
-                error.words()
+                Ident::new(&membership.role)
             );
+            continue;
+        };
+        if let Err(error) = client.run("grant a membership", statement.clone()).await {
+            context.leave(None, Reserved::Memberships, &statement, error.words());
         }
     }
 }
@@ -60,30 +72,30 @@ fn report(context: &Context, name: &str, password: RolePassword, status: RoleSta
     context.events.send(Event::Role(RoleResult { name: name.to_owned(), password, status, message }));
 }
 
+/// Makes our user a member of a role, to give it what it owned. From 16 on whoever creates a role is only its administrator.
+async fn join(client: &Client, role: &Ident) -> Result<(), PgError> {
+    let options = if client.version().qualifies_memberships() { " with inherit true, set true" } else { "" };
+    client.run("become a member", sql!("grant {} to current_user{}", role, options)).await
+}
+
 async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Result<(RolePassword, String), PgError> {
     let role = &plan.role;
     let name = Ident::new(&role.name);
-    let (password, verifier) = password(role);
+    let (password, verifier) = password(plan);
     client.run(format!("create role {name}"), create_statement(role, verifier.as_ref())).await?;
     let mut missing: Vec<String> = plan.left_out.iter().map(|attribute| (*attribute).to_owned()).collect();
-    if !context.target_superuser {
-        // To give it what it owned. From 16 on the creator is only its administrator.
-        let us = if client.version().qualifies_memberships() { " with inherit true, set true" } else { "" };
-        if client.run("become a member", sql!("grant {} to current_user{}", name, us)).await.is_err() {
-            missing.push("our membership".to_owned());
-        }
+    if !plan.left_out.is_empty() {
+        let attributes = Sql::join(plan.left_out.iter().copied(), " ");
+        let reason = "the target user may not give these attributes".to_owned();
+        context.leave(None, Reserved::RoleAttributes, &sql!("alter role {} {}", name, attributes), reason);
     }
-    for (setting, value) in &role.settings {
-        let statement = sql!("alter role {} set {}", name, setting::assign(setting, value));
-        if let Err(error) = client.run(format!("set {setting} of role {name}"), statement).await {
-            tracing::warn!(target: logger::TARGET, "setting {setting} of role {name} was not carried: {}", error.words());
-            missing.push(format!("setting {setting}"));
-        }
+    if !context.target_superuser && join(client, &name).await.is_err() {
+        missing.push("our membership".to_owned());
     }
-    if let Some(comment) = &role.comment {
-        let statement = sql!("comment on role {} is {}", name, Literal::new(comment));
-        if client.run(format!("comment on role {name}"), statement).await.is_err() {
-            missing.push("its comment".to_owned());
+    for (kind, what, statement) in additions(role) {
+        if let Err(error) = client.run(format!("{what} of role {name}"), statement.clone()).await {
+            missing.push(what);
+            context.leave(None, kind, &statement, error.words());
         }
     }
     let message = if missing.is_empty() {
@@ -94,12 +106,32 @@ async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Resu
     Ok((password, message))
 }
 
-/// The source's verifier where we may read it; else a placeholder for a role that logs in. What is sent is a SCRAM verifier in
-/// either case: no password in clear reaches the target or its log.
-fn password(role: &Role) -> (RolePassword, Option<Secret>) {
-    match &role.verifier {
-        Some(verifier) => (RolePassword::Carried, Some(verifier.clone())),
-        None if role.login => {
+/// What is said of a role after its creation.
+fn additions(role: &Role) -> Vec<(Reserved, String, Sql)> {
+    let name = Ident::new(&role.name);
+    let settings = role.settings.iter().map(|(setting, value)| {
+        let statement = sql!("alter role {} set {}", name, setting::assign(setting, value));
+        (Reserved::Settings, format!("setting {setting}"), statement)
+    });
+    let comment = role.comment.iter().map(|comment| {
+        let statement = sql!("comment on role {} is {}", name, Literal::new(comment));
+        (Reserved::Comments, "its comment".to_owned(), statement)
+    });
+    let labels = role.labels.iter().map(|it| {
+        let (provider, label) = (Ident::new(&it.provider), Literal::new(&it.label));
+        let statement = sql!("security label for {} on role {} is {}", provider, name, label);
+        (Reserved::SecurityLabels, format!("security label of {}", it.provider), statement)
+    });
+    settings.chain(comment).chain(labels).collect()
+}
+
+/// What the user gave, else the source's verifier where we may read it, else a placeholder for a role that logs in. What is
+/// sent is a verifier in any case: no password in clear reaches the target or its log.
+fn password(plan: &RolePlan) -> (RolePassword, Option<Secret>) {
+    match (&plan.password, &plan.role.verifier) {
+        (Some(given), _) => (RolePassword::Given, Some(as_verifier(given))),
+        (None, Some(verifier)) => (RolePassword::Carried, Some(verifier.clone())),
+        (None, None) if plan.role.login => {
             let letters: String = rand::rng()
                 .sample_iter(rand::distr::Alphanumeric)
                 .map(char::from)
@@ -110,8 +142,26 @@ fn password(role: &Role) -> (RolePassword, Option<Secret>) {
             let verifier = scram_sha_256(placeholder.as_bytes());
             (RolePassword::Placeholder(Secret::new(placeholder)), Some(Secret::new(verifier)))
         }
-        None => (RolePassword::None, None),
+        (None, None) => (RolePassword::None, None),
     }
+}
+
+/// A password as SCRAM stores it; what the server would take for a verifier stays as it is.
+fn as_verifier(given: &Secret) -> Secret {
+    let text = given.expose();
+    let is_md5 = text
+        .strip_prefix("md5")
+        .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+    if is_md5 || is_scram_verifier(text) { given.clone() } else { Secret::new(scram_sha_256(text.as_bytes())) }
+}
+
+/// Whether `text` is of the form `SCRAM-SHA-256$4096:salt$stored:server`.
+fn is_scram_verifier(text: &str) -> bool {
+    let Some((head, keys)) = text.strip_prefix("SCRAM-SHA-256$").and_then(|rest| rest.split_once('$')) else {
+        return false;
+    };
+    let counted = head.split_once(':').is_some_and(|(iterations, _)| iterations.parse::<u32>().is_ok());
+    counted && keys.contains(':') && !keys.contains('$')
 }
 
 fn create_statement(role: &Role, verifier: Option<&Secret>) -> Sql {
@@ -145,20 +195,22 @@ fn create_statement(role: &Role, verifier: Option<&Secret>) -> Sql {
     }
 }
 
-fn grant(membership: &Membership, client: &Client) -> Sql {
+/// `None` for one that a target below 16 would make a full membership.
+fn grant(membership: &Membership, version: ServerVersion) -> Option<Sql> {
     let (role, member) = (Ident::new(&membership.role), Ident::new(&membership.member));
     let word = |yes: bool| if yes { "true" } else { "false" };
     match (membership.inherit, membership.set) {
-        (Some(inherit), Some(set)) if client.version().qualifies_memberships() => sql!(
+        (Some(inherit), Some(set)) if version.qualifies_memberships() => Some(sql!(
             "grant {} to {} with admin {}, inherit {}, set {}",
             role,
             member,
             word(membership.admin),
             word(inherit),
             word(set)
-        ),
-        _ if membership.admin => sql!("grant {} to {} with admin option", role, member),
-        _ => sql!("grant {} to {}", role, member),
+        )),
+        (Some(false), Some(false)) => None,
+        _ if membership.admin => Some(sql!("grant {} to {} with admin option", role, member)),
+        _ => Some(sql!("grant {} to {}", role, member)),
     }
 }
 
@@ -171,15 +223,45 @@ mod tests {
         Role { verifier: None, ..fixture::role("app") }
     }
 
+    fn plan(given: Option<&str>) -> RolePlan {
+        RolePlan { role: role(), exists: false, left_out: Vec::new(), password: given.map(Secret::new) }
+    }
+
     #[test]
     fn a_login_role_gets_a_placeholder_that_is_sent_as_a_verifier() {
-        let (password, verifier) = password(&role());
+        let (password, verifier) = password(&plan(None));
         let RolePassword::Placeholder(shown) = password else { panic!("no placeholder") };
         let letters = shown.expose().strip_prefix("placeholder_").unwrap();
         assert!(letters.len() == 16 && letters.chars().all(|c| c.is_ascii_alphabetic()), "{letters}");
         let statement = create_statement(&role(), verifier.as_ref());
         assert!(statement.text().contains("password 'SCRAM-SHA-256$"), "{}", statement.text());
         assert!(!statement.text().contains(letters));
+    }
+
+    #[test]
+    fn a_given_password_is_sent_as_a_verifier_and_a_given_verifier_as_it_is() {
+        let sent = |given: &str| password(&plan(Some(given))).1.unwrap().expose().to_owned();
+        for given in ["hunter2", "md5 is old", "SCRAM-SHA-256$hunter2"] {
+            let sent = sent(given);
+            assert!(is_scram_verifier(&sent) && !sent.contains("hunter2"), "{sent}");
+        }
+        for given in ["md5a3556571e93b0d20722ba62be61e8c2d", "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy"] {
+            assert_eq!(sent(given), given);
+        }
+    }
+
+    #[test]
+    fn a_membership_says_what_the_target_understands() {
+        let membership =
+            |inherit, set, admin| Membership { role: "r".to_owned(), member: "m".to_owned(), admin, inherit, set };
+        let text =
+            |membership: &Membership, version| grant(membership, ServerVersion(version)).map(|sql| sql.to_string());
+        let expected = |text: &str| Some(text.to_owned());
+        let creator = membership(Some(false), Some(false), true);
+        assert_eq!(text(&creator, 160_000), expected(r#"grant "r" to "m" with admin true, inherit false, set false"#));
+        assert_eq!(text(&creator, 150_000), None, "it would be a full member");
+        let plain = membership(None, None, true);
+        assert_eq!(text(&plain, 170_000), expected(r#"grant "r" to "m" with admin option"#));
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::Context;
+use super::privileges::Lent;
+use super::{Context, privileges};
 use crate::error::{Error, Kind};
+use crate::facts::Reserved;
 use crate::logger;
-use crate::plan::Migration;
+use crate::plan::{Creation, Migration, Rights};
+use crate::sql::Sql;
 use crate::sql::names::PREFIX;
-use crate::tools::{self, DumpRequest, Entry, RestoreRequest, Section, Toc};
+use crate::tools::{self, DumpRequest, Entry, RestoreError, RestoreRequest, Script, Section, Toc};
 
 /// A schema archive of one database. Its file goes with the run's directory.
 pub(super) struct Archive {
@@ -19,31 +22,36 @@ pub(super) struct Archive {
 /// How entries are restored, the same for every half.
 #[derive(Clone, Copy)]
 pub(super) struct Manner<'a> {
+    /// What the target user may do.
+    rights: &'a Rights,
     /// Extensions whose entries are left out.
-    pub(super) skipped_extensions: &'a [String],
-    /// Whether objects keep their owners.
-    pub(super) keep_owners: bool,
-    /// Whether event triggers are restored.
-    pub(super) event_triggers: bool,
+    skipped_extensions: &'a [String],
     /// Whether objects may be there already.
-    pub(super) schema_existed: bool,
+    schema_existed: bool,
     /// Whether schema `public` gets the source's owner. One that a user has filled keeps its own.
-    pub(super) own_public: bool,
+    own_public: bool,
+    /// Whether privileges that take rights from a table's owner wait for the end of replication.
+    spare_owners: bool,
     /// Index builds at the same time.
-    pub(super) jobs: usize,
+    jobs: usize,
 }
 
-impl Migration {
-    pub(super) fn manner(&self, jobs: usize) -> Manner<'_> {
-        use crate::plan::Creation;
-        Manner {
-            skipped_extensions: &self.skipped_extensions,
-            keep_owners: self.keep_owners,
-            event_triggers: self.event_triggers,
-            schema_existed: matches!(self.creation, Creation::UseFilled | Creation::UseEmpty { clean: true }),
-            own_public: self.keep_owners && !matches!(self.creation, Creation::UseFilled),
+impl<'a> Manner<'a> {
+    /// For a migration from its beginning.
+    pub(super) fn new(migration: &'a Migration, jobs: usize) -> Self {
+        Self {
+            rights: &migration.rights,
+            skipped_extensions: &migration.skipped_extensions,
+            schema_existed: matches!(migration.creation, Creation::UseFilled | Creation::UseEmpty { clean: true }),
+            own_public: migration.rights.owners.kept && !matches!(migration.creation, Creation::UseFilled),
+            spare_owners: migration.content.powerless_owners,
             jobs,
         }
+    }
+
+    /// For what comes last.
+    pub(super) fn last(rights: &'a Rights) -> Self {
+        Self { rights, skipped_extensions: &[], schema_existed: true, own_public: false, spare_owners: false, jobs: 1 }
     }
 }
 
@@ -67,16 +75,11 @@ impl Archive {
     pub(super) async fn restore_before_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
         // One job: pg_restore only builds indexes and loads data in parallel, and then counts errors exactly.
         let manner = Manner { jobs: 1, ..manner };
-        // Unless a superuser asks, ALTER … OWNER TO wants the new owner to have CREATE on the schema, which pg_restore grants
-        // after everything else.
-        let schemas_first = manner.keep_owners && !context.target_superuser;
-        if schemas_first {
-            self.restore(context, manner, Entry::is_schema).await?;
-        }
-        self.restore(context, manner, |entry| {
-            entry.section == Section::PreData && !(schemas_first && entry.is_schema())
-        })
-        .await
+        // Schemas with their privileges first: foreign keys look into them with the rights of the tables' owners, and owners
+        // need CREATE on them.
+        self.restore(context, manner, Entry::is_schema).await?;
+        self.grant(context, manner, Entry::is_schema).await?;
+        self.restore(context, manner, |entry| entry.section == Section::PreData && !entry.is_schema()).await
     }
 
     /// What a subscription needs to find rows: primary keys, unique constraints, and the indexes that serve as replica identity.
@@ -91,7 +94,8 @@ impl Archive {
 
     /// Indexes, constraints, triggers, rules, policies.
     pub(super) async fn restore_after_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
-        self.restore(context, manner, |entry| entry.section == Section::PostData).await
+        self.restore(context, manner, |entry| entry.section == Section::PostData).await?;
+        self.restore_privileges(context, manner).await
     }
 
     /// The same, less what [`Archive::restore_identities`] made and what [`Archive::restore_foreign_keys`] will make.
@@ -107,36 +111,85 @@ impl Archive {
         .await
     }
 
-    /// Foreign keys, and comments on whatever comes after the rows.
+    /// Foreign keys, comments on whatever comes after the rows, and privileges.
     pub(super) async fn restore_foreign_keys(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
-        self.restore(context, manner, |entry| entry.section == Section::PostData && is_for_the_end(entry)).await
+        self.restore(context, manner, |entry| entry.section == Section::PostData && is_for_the_end(entry)).await?;
+        self.restore_privileges(context, manner).await
     }
 
-    /// The source's own publications.
-    pub(super) async fn restore_publications(&self, context: &Context, keep_owners: bool) -> Result<(), Error> {
+    /// The source's own publications, which must not exist while rows still arrive.
+    pub(super) async fn restore_publications(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
         let list = self.contents.write_list(|entry| entry.is_publication() && !is_ours(entry));
-        let manner = Manner {
-            skipped_extensions: &[],
-            keep_owners,
-            event_triggers: false,
-            schema_existed: true,
-            own_public: false,
-            jobs: 1,
-        };
-        self.restore_list(context, manner, &list).await
+        self.restore_list(context, Manner::last(rights), &list).await
+    }
+
+    /// Event triggers: after everything that they could fire for.
+    pub(super) async fn restore_event_triggers(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
+        let list = self.contents.write_list(Entry::is_event_trigger);
+        if rights.event_triggers {
+            return self.restore_list(context, Manner::last(rights), &list).await;
+        }
+        let script = tools::script(&context.tools, &self.file, &list, &context.cancel).await?;
+        self.leave(context, Reserved::EventTriggers, &script, "only superusers may create event triggers");
+        Ok(())
+    }
+
+    /// Privileges, after the rows: whoever loads them may not have any.
+    async fn restore_privileges(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
+        self.grant(context, manner, |entry| !entry.is_schema()).await
+    }
+
+    /// The privileges that waited for the end of replication.
+    pub(super) async fn restore_spared_privileges(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
+        let mut script = self.privileges(context, |entry| !entry.is_schema()).await?;
+        script.entries.retain(|entry| takes_from_owner(entry));
+        privileges::grant(context, &self.database, rights, &script).await
+    }
+
+    async fn grant(&self, context: &Context, manner: Manner<'_>, which: impl Fn(&Entry) -> bool) -> Result<(), Error> {
+        let owns_public = manner.rights.owns_public;
+        let mut script =
+            self.privileges(context, |entry| which(entry) && (owns_public || !entry.is_public_schema())).await?;
+        if manner.spare_owners {
+            script.entries.retain(|entry| !takes_from_owner(entry));
+        }
+        privileges::grant(context, &self.database, manner.rights, &script).await?;
+        if !owns_public {
+            let left = self.privileges(context, |entry| which(entry) && entry.is_public_schema()).await?;
+            self.leave(context, Reserved::Privileges, &left, "schema public belongs to somebody else");
+        }
+        Ok(())
+    }
+
+    async fn privileges(&self, context: &Context, which: impl Fn(&Entry) -> bool) -> Result<Script, Error> {
+        let list = self.contents.write_list(|entry| entry.is_privilege() && which(entry));
+        Ok(tools::script(&context.tools, &self.file, &list, &context.cancel).await?)
+    }
+
+    fn leave(&self, context: &Context, kind: Reserved, script: &Script, reason: &str) {
+        for statement in script.statements() {
+            context.leave(Some(&self.database), kind, &statement, reason.to_owned());
+        }
     }
 
     async fn restore(&self, context: &Context, manner: Manner<'_>, half: impl Fn(&Entry) -> bool) -> Result<(), Error> {
         let list = self.contents.write_list(|entry| {
             half(entry)
+                && !entry.is_privilege()
                 && !entry.is_publication()
                 && !entry.is_subscription()
-                && (manner.event_triggers || !entry.is_event_trigger())
+                && !entry.is_event_trigger()
                 && !entry.extension().is_some_and(|name| manner.skipped_extensions.contains(&name))
                 // The schema public is there already; what is left to restore of it is its owner.
                 && (entry.is_property() || !entry.is_public_schema() || manner.own_public)
         });
-        self.restore_list(context, manner, &list).await
+        if list.is_empty() {
+            return Ok(());
+        }
+        let lent = Lent::lend(context, &self.database, manner.rights).await?;
+        let restored = self.restore_list(context, manner, &list).await;
+        lent.take_back().await?;
+        restored
     }
 
     async fn restore_list(&self, context: &Context, manner: Manner<'_>, list: &str) -> Result<(), Error> {
@@ -159,16 +212,20 @@ impl Archive {
             archive: &self.file,
             list,
             jobs: manner.jobs,
-            no_owner: !manner.keep_owners,
+            no_owner: !manner.rights.owners.kept,
             verbose: context.verbose,
             settings: &settings,
         };
         let outcome = tools::restore(&context.tools, &to, request, &context.cancel).await?;
         let judging =
-            tools::Context { schema_existed: manner.schema_existed, missing_roles: context.missing_roles.clone() };
+            tools::Context { schema_existed: manner.schema_existed, announced: manner.rights.announced.clone() };
         let verdict = tools::classify(&outcome, &judging);
         for (row, error) in &verdict.harmless {
             tracing::debug!(target: logger::TARGET, "{}: harmless ({}): {}", logger::database(&self.database), row.name, error.message);
+        }
+        for (kind, error) in &verdict.refused {
+            let statement = error.whole_command().map_or_else(|| not_whole(error), Sql::from_archive);
+            context.leave(Some(&self.database), *kind, &statement, error.message.clone());
         }
         for error in &verdict.failures {
             tracing::error!(target: logger::TARGET, "{}: pg_restore: {error}", logger::database(&self.database));
@@ -192,6 +249,19 @@ fn is_identity(entry: &Entry, identity_indexes: &[u32]) -> bool {
 
 fn is_for_the_end(entry: &Entry) -> bool {
     entry.is_foreign_key() || entry.is_property()
+}
+
+/// A comment for what cannot be shown.
+fn not_whole(error: &RestoreError) -> Sql {
+    let beginning = error.command.lines().next().unwrap_or_default();
+    Sql::from_archive(format!("-- with its options, which may hold passwords and are not shown here: {beginning} …"))
+}
+
+/// Whether privileges take something from a table's owner: nobody else has rights that could be revoked from a role.
+fn takes_from_owner(entry: &[String]) -> bool {
+    entry.iter().any(|statement| {
+        statement.starts_with("REVOKE ") && statement.contains(" ON TABLE ") && !statement.ends_with(" FROM PUBLIC;")
+    })
 }
 
 /// Whether an entry is about a publication that a run of ours made. Listings show names unquoted; ours have no blanks.

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
+use super::content::{self, Carried};
 use super::previous::{self, Previous};
-use super::{jobs, roles, select};
+use super::{jobs, roles};
 use crate::facts::{DatabaseFacts, Facts, MaterializedView, Table, TableKind};
 use crate::settings::Verification;
 use crate::sql::names::ReplicationNames;
@@ -143,12 +144,12 @@ fn contents(
 ) -> Contents {
     let names = ReplicationNames::new(name, settings.mangle);
     let published = match previous::find(&facts.source, name, source, Some(target), &names, None) {
-        Previous::Running(publication) => Some(publication.tables.iter().collect::<HashSet<_>>()),
+        Previous::Running(published) => Some(published.into_iter().collect::<HashSet<_>>()),
         Previous::Nothing | Previous::Leftovers => None,
     };
     let on_target = target.tables_by_name();
-    let carried = source.tables.iter().filter(|table| select::carries(&settings.selection, name, table));
-    let tables = carried.filter_map(|table| Some(compare_table(table, on_target.get(&table.name)?)));
+    let carried = content::carried(&settings.selection, name, source);
+    let tables = carried.iter().filter_map(|it| Some(compare_table(it, on_target.get(&it.table.name)?)));
     let views = source.materialized_views.iter().filter(|view| comparable(view, target)).map(compare_view);
     let large_objects = source.large_objects.count > 0 || target.large_objects.count > 0;
     let encoding = |server: &crate::facts::ServerFacts| server.database(name).map(|entry| entry.encoding.clone());
@@ -188,13 +189,14 @@ fn wait_for_finish(relations: impl Iterator<Item = Relation>, large_objects: boo
     relations.chain(large_objects).chain(sequences).collect()
 }
 
-fn compare_table(table: &Table, there: &Table) -> Relation {
+fn compare_table(carried: &Carried<'_>, there: &Table) -> Relation {
+    let table = carried.table;
     let common = table.columns.iter().filter(|column| there.columns.iter().any(|other| other.name == column.name));
     Relation {
         name: table.name.clone(),
         kind: RelationKind::Table,
         columns: Some(common.map(|column| column.name.clone()).collect()),
-        source: one_side(table),
+        source: OneSide { bytes: carried.bytes, ..one_side(table) },
         target: one_side(there),
     }
 }

@@ -1,7 +1,7 @@
 //! What a database holds, sorted by what has to be done with it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::{Content, TablePlan, select};
 use crate::facts::{DatabaseFacts, Persistence, Table, TableKind};
@@ -9,35 +9,22 @@ use crate::settings::Selection;
 use crate::sql::names::PREFIX;
 use crate::sql::{Ident, QualifiedName};
 
-/// Sorts `source`. `published` is what the publication holds, or will hold; `None` where nothing is replicated. `existing`
-/// is the target database whose tables are filled, where it keeps those it has.
+/// Sorts `source`, as if nothing were replicated. `existing` is the target database whose tables are filled, where it keeps
+/// those it has.
 pub(super) fn sort(
     selection: &Selection,
     database: &str,
     source: &DatabaseFacts,
     existing: Option<&DatabaseFacts>,
-    published: Option<Vec<QualifiedName>>,
 ) -> Content {
     let existing = existing.map(DatabaseFacts::tables_by_name).unwrap_or_default();
-    let carried = source.tables.iter().filter(|table| select::carries(selection, database, table));
-    let (leaves, own): (Vec<&Table>, Vec<&Table>) = carried.partition(|table| table.load_through.is_some());
-    let mut tables: Vec<TablePlan> = own
-        .into_iter()
-        .map(|table| plan_table(table, existing.get(&table.name).copied()))
-        .chain(plan_trees(source, &leaves, &existing))
+    let mut tables: Vec<TablePlan> = carried(selection, database, source)
+        .iter()
+        .map(|carried| plan_table(carried, existing.get(&carried.table.name).copied()))
         .collect();
     tables.sort_by_key(|table| Reverse(table.bytes));
-    let recopied = match &published {
-        Some(published) => {
-            let published: HashSet<_> = published.iter().collect();
-            tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect()
-        }
-        None => Vec::new(),
-    };
     Content {
         tables,
-        published: published.unwrap_or_default(),
-        recopied,
         sequences: source.sequences.iter().filter(|it| it.extension.is_none()).map(|it| it.name.clone()).collect(),
         materialized_views: source
             .materialized_views
@@ -52,6 +39,7 @@ pub(super) fn sort(
             .map(|table| table.name.clone())
             .collect(),
         publications: source.publications.iter().any(|publication| !publication.name.starts_with(PREFIX)),
+        event_triggers: source.event_triggers.iter().any(|trigger| trigger.extension.is_none()),
         large_objects: source.large_objects.count > 0,
         seen: source
             .tables
@@ -64,9 +52,19 @@ pub(super) fn sort(
     }
 }
 
-/// The tables whose changes a publication of ours may carry. Partitions are listed one by one, so that the target may
-/// attach them as it likes; their roots never are. A partition whose rows belong to other partitions on the target is not.
+/// The tables whose every change a publication may carry as they are.
 pub(super) fn publishable<'a>(
+    selection: &'a Selection,
+    database: &'a str,
+    source: &'a DatabaseFacts,
+) -> impl Iterator<Item = &'a Table> {
+    replicable(selection, database, source).filter(|table| table.replica_identity.serves())
+}
+
+/// The tables that a publication of ours may hold, whatever identifies their rows. Partitions are listed one by one, so that
+/// the target may attach them as it likes; their roots never are. A partition whose rows belong to other partitions on the
+/// target is not.
+pub(super) fn replicable<'a>(
     selection: &'a Selection,
     database: &'a str,
     source: &'a DatabaseFacts,
@@ -75,42 +73,52 @@ pub(super) fn publishable<'a>(
         select::carries(selection, database, table)
             && table.extension.is_none()
             && table.persistence == Persistence::Permanent
-            && table.replica_identity.serves()
             && table.load_through.is_none()
     })
 }
 
-/// One plan for each tree whose `leaves` are loaded through its root; for single leaves, where others of the tree are not
-/// carried.
-fn plan_trees(source: &DatabaseFacts, leaves: &[&Table], existing: &HashMap<&QualifiedName, &Table>) -> Vec<TablePlan> {
-    let mut trees: BTreeMap<&QualifiedName, Vec<&Table>> = BTreeMap::new();
-    for &leaf in leaves {
-        trees.entry(leaf.load_through.as_ref().unwrap_or(&leaf.name)).or_default().push(leaf);
-    }
-    let all = source.tables_by_name();
-    let mut plans = Vec::new();
-    for (root, leaves) in trees {
-        let of_tree = |table: &&Table| table.kind == TableKind::Ordinary && table.load_through.as_ref() == Some(root);
-        match all.get(root) {
-            Some(table) if source.tables.iter().filter(of_tree).count() == leaves.len() => {
-                let bytes = leaves.iter().map(|leaf| u64::try_from(leaf.bytes).unwrap_or(0)).sum();
-                plans.push(TablePlan { partitioned: true, bytes, ..plan_table(table, existing.get(root).copied()) });
-            }
-            _ => plans.extend(leaves.iter().map(|leaf| plan_table(leaf, existing.get(&leaf.name).copied()))),
-        }
-    }
-    plans
+/// A table whose rows are carried.
+pub(super) struct Carried<'a> {
+    /// The table; a partitioned one stands for all its partitions.
+    pub(super) table: &'a Table,
+    /// Bytes on the server that it was seen on.
+    pub(super) bytes: u64,
 }
 
-fn plan_table(table: &Table, existing: Option<&Table>) -> TablePlan {
+/// The tables whose rows are carried. Partitions that are loaded through their root are one entry, that of the root; but
+/// where others of the tree are not carried, each of them is its own.
+pub(super) fn carried<'a>(selection: &Selection, database: &str, source: &'a DatabaseFacts) -> Vec<Carried<'a>> {
+    let single = |table: &'a Table| Carried { table, bytes: u64::try_from(table.bytes).unwrap_or(0) };
+    let mut carried = Vec::new();
+    let mut trees: BTreeMap<&QualifiedName, Vec<&Table>> = BTreeMap::new();
+    for table in source.tables.iter().filter(|table| select::carries(selection, database, table)) {
+        match &table.load_through {
+            Some(root) => trees.entry(root).or_default().push(table),
+            None => carried.push(single(table)),
+        }
+    }
+    for (root, leaves) in trees {
+        let of_tree = |table: &&Table| table.kind == TableKind::Ordinary && table.load_through.as_ref() == Some(root);
+        match source.table(root) {
+            Some(table) if source.tables.iter().filter(of_tree).count() == leaves.len() => {
+                carried.push(Carried { table, bytes: leaves.into_iter().map(|leaf| single(leaf).bytes).sum() });
+            }
+            _ => carried.extend(leaves.into_iter().map(single)),
+        }
+    }
+    carried
+}
+
+fn plan_table(carried: &Carried<'_>, existing: Option<&Table>) -> TablePlan {
+    let table = carried.table;
     TablePlan {
         name: table.name.clone(),
         columns: loadable(table),
-        partitioned: false,
+        partitioned: table.kind == TableKind::Partitioned,
         configuration: table.configuration.is_some(),
         condition: table.configuration.clone().filter(|condition| !condition.is_empty()),
         binary: table.binary_safe && existing.is_none_or(|existing| same_types(table, existing)),
-        bytes: u64::try_from(table.bytes).unwrap_or(0),
+        bytes: carried.bytes,
     }
 }
 

@@ -6,22 +6,26 @@ mod content;
 pub(crate) mod creation;
 #[cfg(test)]
 pub(crate) mod example;
+mod identity;
 pub(crate) mod method;
 mod previous;
+mod reserved;
 pub(crate) mod roles;
 pub(crate) mod select;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
 use self::capacity::{Capacity, Share};
+pub use self::identity::IdentityChange;
 pub use self::method::Obstacle;
 use self::previous::Previous;
+use crate::conninfo::Secret;
 use crate::facts::{
-    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Role, ServerFacts, provider,
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Reserved, Role, ServerFacts, provider,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -32,6 +36,10 @@ use crate::sql::{Ident, QualifiedName};
 pub struct Plan {
     /// Roles, in the order of creation.
     pub roles: Vec<RolePlan>,
+    /// Roles of a managed service, which stay where they are.
+    pub skipped_roles: Vec<String>,
+    /// Roles of which the target user becomes a member before anything else, to give them what they own.
+    pub joined_roles: Vec<String>,
     /// Memberships among them, to be granted after all roles exist.
     pub memberships: Vec<crate::facts::Membership>,
     /// Roles of the source that the target will not have: excluded, a provider's own, or the system's.
@@ -53,6 +61,8 @@ pub struct RolePlan {
     pub exists: bool,
     /// Attributes left out, such as `SUPERUSER`.
     pub left_out: Vec<&'static str>,
+    /// The password, or verifier, that the user gave for it.
+    pub password: Option<Secret>,
 }
 
 /// One database.
@@ -82,8 +92,8 @@ pub enum Work {
     Continue {
         /// What it holds.
         content: Box<Content>,
-        /// Whether objects keep their owners.
-        keep_owners: bool,
+        /// What the target user may do in it.
+        rights: Box<Rights>,
     },
 }
 
@@ -99,19 +109,60 @@ pub struct Migration {
     pub drop_first: bool,
     /// How the target database comes to be.
     pub creation: Creation,
+    /// The run whose journal the target database has. Where another one's is found later, the plan is out of date.
+    pub earlier_run: Option<EarlierRun>,
     /// What a new database has and the source's has not.
     pub drop_initial: Vec<Initial>,
     /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
     /// their extension did not write itself.
     pub empty_first: Vec<QualifiedName>,
-    /// Whether objects keep their owners.
-    pub keep_owners: bool,
+    /// What the target user may do in it.
+    pub rights: Rights,
     /// Extensions whose archive entries are left out: excluded ones, and those the target has.
     pub skipped_extensions: Vec<String>,
-    /// Whether event triggers are restored.
-    pub event_triggers: bool,
     /// What it holds.
     pub content: Content,
+}
+
+/// What the target user may do in a database.
+#[derive(Clone, Debug, Default)]
+pub struct Rights {
+    /// Who owns what.
+    pub owners: Owners,
+    /// Whether owner and privileges of schema `public` are its to change.
+    pub owns_public: bool,
+    /// The owner to whom it cannot give the database; it keeps it.
+    pub lost_database: Option<String>,
+    /// Whether it may create event triggers.
+    pub event_triggers: bool,
+    /// What it may not do, or perhaps not, and is left to an administrator: names of objects by kind, of roles for owners and
+    /// default privileges.
+    pub announced: BTreeMap<Reserved, BTreeSet<String>>,
+}
+
+/// Who owns what on the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// Whether objects keep their owners, as far as possible; otherwise all belong to the target user.
+    pub kept: bool,
+    /// Owners on the source to whom the target user cannot give anything: what they own belongs to it.
+    pub lost: BTreeSet<String>,
+}
+
+impl Owners {
+    /// Whether what `owner` owns on the source will be its own on the target.
+    pub fn keeps(&self, owner: &str) -> bool {
+        self.kept && !self.lost.contains(owner)
+    }
+}
+
+/// A run that did not end, as its journal tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierRun {
+    /// Its migration ID.
+    pub migration: String,
+    /// Whether all rows, indexes and constraints were there.
+    pub complete: bool,
 }
 
 /// What a database holds, sorted by what has to be done with it.
@@ -121,8 +172,12 @@ pub struct Content {
     pub properties: DatabaseProperties,
     /// Rows to copy, largest first.
     pub tables: Vec<TablePlan>,
-    /// Tables in the publication.
+    /// Tables that a publication of ours holds.
     pub published: Vec<QualifiedName>,
+    /// Those of them whose INSERTs alone are published.
+    pub insert_only: Vec<QualifiedName>,
+    /// Those of them whose replica identity is changed before.
+    pub identity_changes: Vec<IdentityChange>,
     /// Tables copied whole once more at the finish, because replication does not carry them.
     pub recopied: Vec<TablePlan>,
     /// Sequences whose values are carried at the finish.
@@ -133,6 +188,11 @@ pub struct Content {
     pub partition_roots: Vec<QualifiedName>,
     /// Whether the source has publications of its own to restore at the finish.
     pub publications: bool,
+    /// Whether the source has event triggers to restore at the finish.
+    pub event_triggers: bool,
+    /// Whether rows are replicated and some table's owner lacks rights on it: its privileges have to wait until nothing is
+    /// replicated, because from 16 on a subscription writes with the rights of the table's owner.
+    pub powerless_owners: bool,
     /// Whether it has large objects to copy.
     pub large_objects: bool,
     /// Every table of the source as inspection saw it, with the columns whose values can be loaded. One that is there
@@ -140,6 +200,24 @@ pub struct Content {
     pub seen: BTreeMap<QualifiedName, Vec<Ident>>,
     /// OIDs, on the source, of indexes that serve as replica identity without being a constraint's.
     pub identity_indexes: Vec<u32>,
+}
+
+impl Content {
+    /// Nothing of it is replicated after all.
+    fn forget_replication(&mut self) {
+        self.published.clear();
+        self.insert_only.clear();
+        self.identity_changes.clear();
+        self.recopied.clear();
+        self.powerless_owners = false;
+    }
+
+    /// Replication carries what is published: everything else that is copied has to be copied again.
+    fn replicate(&mut self, source: &DatabaseFacts) {
+        self.powerless_owners = source.powerless_owners;
+        let published: HashSet<_> = self.published.iter().collect();
+        self.recopied = self.tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect();
+    }
 }
 
 /// How rows go to the target.
@@ -212,7 +290,12 @@ pub struct TablePlan {
 
 /// Makes every choice. Does not ask whether the plan can succeed; validation does.
 pub fn build(facts: &Facts, settings: &Settings) -> Plan {
-    let (roles, memberships) = roles::plan(facts, &settings.selection);
+    let (mut roles, memberships) = roles::plan(facts, &settings.selection);
+    for plan in &mut roles {
+        plan.password = settings.role_passwords.get(&plan.role.name).cloned();
+    }
+    let skipped_roles = roles::skipped(facts, &settings.selection);
+    let joined_roles = if settings.no_owner { Vec::new() } else { roles::joined(facts) };
     let mut pairs: Vec<_> = facts.databases.iter().collect();
     pairs.sort_by_key(|pair| (Reverse(facts.source.database(&pair.name).map_or(0, |entry| entry.bytes)), &pair.name));
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
@@ -220,7 +303,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     let jobs = jobs(facts, settings.jobs);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let missing_roles = roles::missing(facts, &roles);
-    Plan { roles, memberships, missing_roles, databases, jobs, index_jobs }
+    Plan { roles, skipped_roles, joined_roles, memberships, missing_roles, databases, jobs, index_jobs }
 }
 
 /// Four at most: more connections rarely copy faster, and the source is in use.
@@ -247,14 +330,15 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
         (Ok(source), Ok(target)) => {
             let previous = previous::find(&facts.source, &pair.name, source, target, &names, settings.force_method);
             match previous {
-                Previous::Running(publication) => {
-                    let published = Some(publication.tables.clone());
-                    let content = Content {
+                Previous::Running(published) => {
+                    let mut content = Content {
                         properties: creation::properties(facts, roles, &pair.name, true),
-                        ..content::sort(&settings.selection, &pair.name, source, target, published)
+                        published,
+                        ..content::sort(&settings.selection, &pair.name, source, target)
                     };
-                    let keep_owners = keeps_owners(facts, settings, roles, source);
-                    Work::Continue { content: Box::new(content), keep_owners }
+                    content.replicate(source);
+                    let rights = reserved::rights(facts, settings, roles, source, true);
+                    Work::Continue { content: Box::new(content), rights: Box::new(rights) }
                 }
                 Previous::Nothing => Work::Migrate(Box::new(migration(facts, settings, roles, pair, source, target))),
                 Previous::Leftovers => {
@@ -291,39 +375,42 @@ fn migration(
         None if obstacles.is_empty() => (replication, obstacles),
         None => (Transfer::Dump, obstacles),
     };
-    let keep_owners = keeps_owners(facts, settings, roles, source);
     let mut creation = match facts.source.database(&pair.name) {
         Some(entry) => creation::choose(entry, target, settings.create_databases),
         None => Creation::UseEmpty { clean: false },
     };
+    let mut lost_database = None;
     if let Creation::Create(entry) | Creation::Recreate(entry) = &mut creation
         && (settings.no_owner || !roles::may_own(facts, roles, &entry.owner))
     {
-        entry.owner.clone_from(&facts.target.user.name);
+        let owner = std::mem::replace(&mut entry.owner, facts.target.user.name.clone());
+        lost_database = (!settings.no_owner && owner != entry.owner).then_some(owner);
     }
     let existing = match creation {
         Creation::UseEmpty { clean: false } | Creation::UseFilled => target,
         Creation::UseEmpty { clean: true } | Creation::Create(_) | Creation::Recreate(_) => None,
     };
-    let published = (transfer != Transfer::Dump)
-        .then(|| content::publishable(selection, &pair.name, source).map(|table| table.name.clone()).collect());
-    let content = content::sort(selection, &pair.name, source, existing, published);
+    let mut content = content::sort(selection, &pair.name, source, existing);
+    if transfer != Transfer::Dump {
+        let both = (source, existing);
+        identity::publish(&mut content, settings, &facts.source.user, &pair.name, both, transfer);
+        content.replicate(source);
+    }
+    let owns_public = reserved::owns_public(facts, &creation, target);
     Migration {
+        rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, source, owns_public) },
         drop_initial: creation::drop_initial(facts, &creation, source),
         empty_first: creation::empty_first(&creation, target, &content),
+        earlier_run: target
+            .and_then(|target| target.journal.as_ref())
+            .map(|journal| EarlierRun { migration: journal.migration.clone(), complete: journal.complete }),
         transfer,
         obstacles,
         drop_first: false,
-        keep_owners,
         skipped_extensions: skipped_extensions(facts, settings, source, existing),
-        event_triggers: facts.target.user.administrator(),
         content: Content { properties: creation::properties(facts, roles, &pair.name, existing.is_some()), ..content },
         creation,
     }
-}
-
-fn keeps_owners(facts: &Facts, settings: &Settings, roles: &[RolePlan], source: &DatabaseFacts) -> bool {
-    !settings.no_owner && (facts.target.user.superuser || roles::lost_owners(facts, roles, source).is_empty())
 }
 
 /// Extensions of `source` that are not created: excluded ones, those that the target database has, and those of a
@@ -368,8 +455,7 @@ fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabaseP
         migration.obstacles = capacity.take(method::share(facts, migration));
         if !migration.obstacles.is_empty() && settings.force_method.is_none() {
             migration.transfer = Transfer::Dump;
-            migration.content.published.clear();
-            migration.content.recopied.clear();
+            migration.content.forget_replication();
         }
     }
 }

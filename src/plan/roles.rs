@@ -28,6 +28,49 @@ pub(super) fn plan(facts: &Facts, selection: &Selection) -> (Vec<RolePlan>, Vec<
     (roles, memberships)
 }
 
+/// Roles of the source's managed service.
+pub(super) fn skipped(facts: &Facts, selection: &Selection) -> Vec<String> {
+    let all = &facts.source.roles;
+    let of_service = all.iter().filter(|role| provider::owns_role(&role.name, all)).map(|role| &role.name);
+    of_service.filter(|name| !selection.excluded_roles.contains(name)).cloned().collect()
+}
+
+/// Owners on the source that the target has and that its user may become a member of, and is not yet.
+pub(super) fn joined(facts: &Facts) -> Vec<String> {
+    let sources = facts.databases.iter().filter_map(|pair| pair.source.as_ref().ok());
+    let owners: BTreeSet<&String> = sources.flat_map(|source| &source.owners).collect();
+    owners.into_iter().filter(|owner| !is_member(facts, owner) && may_join(facts, owner)).cloned().collect()
+}
+
+fn is_member(facts: &Facts, role: &str) -> bool {
+    let user = &facts.target.user;
+    user.superuser || user.name == role || user.member_of.iter().any(|other| other == role)
+}
+
+/// Whether the target user may make itself a member of `role`, which is there: below 16 whoever may create roles does so, from
+/// 16 on it takes ADMIN, as whoever created a role has it.
+fn may_join(facts: &Facts, role: &str) -> bool {
+    let target = &facts.target;
+    if !target.roles.iter().any(|there| there.name == role && !there.superuser) {
+        return false;
+    }
+    target.user.create_role && !target.version.qualifies_memberships() || administers(facts, role)
+}
+
+fn administers(facts: &Facts, role: &str) -> bool {
+    let user = &facts.target.user.name;
+    facts.target.memberships.iter().any(|it| it.admin && it.role == role && it.member == *user)
+}
+
+/// Whether the target user may grant `membership`.
+pub(crate) fn may_grant(facts: &Facts, roles: &[RolePlan], membership: &Membership) -> bool {
+    let (target, role) = (&facts.target, &membership.role);
+    let created = roles.iter().any(|plan| plan.role.name == *role && !plan.exists);
+    target.user.superuser
+        || administers(facts, role)
+        || target.user.create_role && (created || !target.version.qualifies_memberships() && !target.is_superuser(role))
+}
+
 /// Roles of the source that the target neither has nor gets.
 pub(super) fn missing(facts: &Facts, roles: &[RolePlan]) -> BTreeSet<String> {
     let planned = |name: &str| roles.iter().any(|plan| plan.role.name == name);
@@ -35,14 +78,10 @@ pub(super) fn missing(facts: &Facts, roles: &[RolePlan]) -> BTreeSet<String> {
     all.filter(|name| !facts.target.has_role(name) && !planned(name)).cloned().collect()
 }
 
-/// Owners of objects in `source` to whom the target user cannot give them; none for objects of the system's roles.
-pub(crate) fn lost_owners<'a>(facts: &Facts, roles: &[RolePlan], source: &'a DatabaseFacts) -> Vec<&'a str> {
-    source
-        .owners
-        .iter()
-        .map(String::as_str)
-        .filter(|owner| !is_system(owner) && !may_own(facts, roles, owner))
-        .collect()
+/// Owners of objects in `source` to whom the target user cannot give them; none for objects of the system's roles, and none
+/// when it is a superuser, but for roles that are not there.
+pub(super) fn lost_owners(facts: &Facts, roles: &[RolePlan], source: &DatabaseFacts) -> BTreeSet<String> {
+    source.owners.iter().filter(|owner| !is_system(owner) && !may_own(facts, roles, owner)).cloned().collect()
 }
 
 /// Whether the target user can make `owner` the owner of something.
@@ -54,8 +93,7 @@ pub(crate) fn may_own(facts: &Facts, roles: &[RolePlan], owner: &str) -> bool {
     if created {
         return user.superuser || user.create_role;
     }
-    facts.target.has_role(owner)
-        && (user.superuser || user.name == owner || user.member_of.iter().any(|role| role == owner))
+    facts.target.has_role(owner) && (is_member(facts, owner) || may_join(facts, owner))
 }
 
 /// Roles of PostgreSQL itself.
@@ -76,7 +114,7 @@ fn plan_role(role: &Role, facts: &Facts) -> RolePlan {
         strip(&mut role.replication, "REPLICATION", may_give(user.replication), &mut left_out);
         strip(&mut role.bypass_rls, "BYPASSRLS", may_give(user.bypass_rls), &mut left_out);
     }
-    RolePlan { role, exists, left_out }
+    RolePlan { role, exists, left_out, password: None }
 }
 
 fn may_give_createdb(user: &User, attributes_by_own: bool) -> bool {

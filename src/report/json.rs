@@ -11,7 +11,7 @@ use serde::Serialize;
 use self::verification::Verification;
 use super::summary::{DatabaseReport, RunReport};
 use crate::error::{self, Error};
-use crate::events::{DatabaseStatus, RolePassword, RoleResult, RoleStatus, Stage};
+use crate::events::{AdminStatement, DatabaseStatus, RolePassword, RoleResult, RoleStatus, Stage};
 use crate::facts::ServerFacts;
 use crate::settings::Method;
 use crate::validate::Finding;
@@ -34,6 +34,7 @@ pub(super) struct Document<'a> {
     findings: &'a [Finding],
     roles: Vec<Role<'a>>,
     databases: Vec<Database<'a>>,
+    admin_sql: Vec<Left<'a>>,
     verification: Option<Verification<'a>>,
     error: Option<Failure<'a>>,
 }
@@ -89,6 +90,25 @@ struct Database<'a> {
 }
 
 #[derive(Debug, Serialize)]
+struct Left<'a> {
+    database: Option<&'a str>,
+    kind: &'static str,
+    statement: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> From<&'a AdminStatement> for Left<'a> {
+    fn from(left: &'a AdminStatement) -> Self {
+        Self {
+            database: left.database.as_deref(),
+            kind: left.kind.name(),
+            statement: &left.statement,
+            reason: &left.reason,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
 struct StageTime {
     stage: &'static str,
     seconds: f64,
@@ -120,6 +140,7 @@ impl<'a> Document<'a> {
             findings: parts.findings,
             roles: roles.iter().map(|role| Role::new(role, parts.show_passwords)).collect(),
             databases: databases.into_iter().map(|database| Database::new(database, ran_for)).collect(),
+            admin_sql: parts.run.map_or(&[][..], |run| &run.left).iter().map(Left::from).collect(),
             verification: parts.run.and_then(|run| run.verification.as_ref()).map(Verification::new),
             error: parts.error.map(Failure::new),
         }
@@ -131,7 +152,8 @@ impl<'a> Document<'a> {
     }
 }
 
-fn rfc3339(at: Timestamp) -> String {
+/// A time as the document has it.
+pub(super) fn rfc3339(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
@@ -140,11 +162,13 @@ impl<'a> Role<'a> {
         let (password, placeholder) = match &role.password {
             RolePassword::None => ("none", None),
             RolePassword::Carried => ("carried", None),
+            RolePassword::Given => ("given", None),
             RolePassword::Placeholder(password) => ("placeholder", show_passwords.then(|| password.expose())),
         };
         let status = match role.status {
             RoleStatus::Created => "created",
             RoleStatus::Exists => "exists",
+            RoleStatus::Skipped => "skipped",
             RoleStatus::Failed => "failed",
         };
         Self { name: &role.name, password, placeholder, status, message: &role.message }
@@ -210,6 +234,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
     use crate::events::Event;
+    use crate::facts::Reserved;
     use crate::validate::Severity;
 
     fn parts() -> Parts<'static> {
@@ -244,6 +269,12 @@ mod tests {
                 bytes: 40,
                 elapsed: Duration::ZERO,
             },
+            Event::Left(AdminStatement {
+                database: Some(app()),
+                kind: Reserved::Owners,
+                statement: "ALTER TABLE t OWNER TO boss".into(),
+                reason: "must be member of role \"boss\"".into(),
+            }),
             database("app", Some(Method::Dump), DatabaseStatus::Failed, "no"),
         ]);
         let findings = [Finding {
@@ -316,9 +347,17 @@ mod tests {
                 },
                 {
                   "stage": "copy",
-                  "seconds": 3.0
+                  "seconds": 4.0
                 }
               ]
+            }
+          ],
+          "admin_sql": [
+            {
+              "database": "app",
+              "kind": "owners",
+              "statement": "ALTER TABLE t OWNER TO boss",
+              "reason": "must be member of role \"boss\""
             }
           ],
           "verification": null,
@@ -347,7 +386,7 @@ mod tests {
     fn a_run_that_only_validated_has_all_keys() {
         let document: serde_json::Value = serde_json::from_str(&text(parts())).unwrap();
         let object = document.as_object().unwrap();
-        assert_eq!(object.len(), 14);
+        assert_eq!(object.len(), 15);
         assert_eq!(object["outcome"], "done");
         assert!(object["error"].is_null());
     }

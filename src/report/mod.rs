@@ -3,6 +3,7 @@
 //!
 //! The log ends with `CLASS: message` when the run did not succeed, and with the final blocks when it did: scripts read both.
 
+mod admin;
 mod json;
 mod log;
 mod narrate;
@@ -29,7 +30,7 @@ use crate::facts::ServerFacts;
 use crate::logger;
 use crate::settings::{Format, OutputSettings};
 use crate::shutdown::Signal;
-use crate::validate::{Finding, Severity};
+use crate::validate::{self, Finding};
 use json::{Document, Parts, Server};
 use progress::{Mode, Progress};
 use terminal::Terminal;
@@ -45,6 +46,7 @@ pub struct Report {
     servers: Option<(Server, Server)>,
     findings: Vec<Finding>,
     run: Option<RunReport>,
+    admin_sql_taken: bool,
 }
 
 impl Report {
@@ -62,6 +64,7 @@ impl Report {
             servers: None,
             findings: Vec::new(),
             run: None,
+            admin_sql_taken: false,
         }
     }
 
@@ -81,8 +84,7 @@ impl Report {
     /// The first finding of severity error, as an error of kind [`Kind::Validation`].
     pub fn findings(&mut self, findings: Vec<Finding>) -> Result<(), Error> {
         findings.iter().for_each(narrate::finding);
-        let refusal = findings.iter().find(|finding| finding.severity == Severity::Error);
-        let refusal = refusal.map(|finding| Error::new(Kind::Validation, finding.message.clone()));
+        let refusal = validate::error_of(&findings);
         self.findings.extend(findings);
         refusal.map_or(Ok(()), Err)
     }
@@ -122,6 +124,13 @@ impl Report {
         self.run.as_ref()
     }
 
+    /// What is left to an administrator of the target so far, as a file of SQL. The log does not repeat it then.
+    pub fn admin_sql(&mut self) -> String {
+        self.admin_sql_taken = true;
+        let left = self.run.as_ref().map_or(&[][..], |run| &run.left);
+        admin::script(left, &self.output.migration_id, &json::rfc3339(Timestamp::now()))
+    }
+
     /// Prints the end of the report: the final blocks, the JSON document, the last line.
     ///
     /// `result` is why the run ended early, `signal` the first signal that came. The exit code is that of, in this order:
@@ -129,6 +138,13 @@ impl Report {
     /// passed their limit; else 0.
     pub fn finish(self, result: Result<(), Error>, signal: Option<Signal>) -> ExitCode {
         let mut error = conclude(result, self.run.as_ref(), signal);
+        let left = self.run.as_ref().map_or(&[][..], |run| &run.left);
+        for line in admin::warnings(left) {
+            tracing::warn!(target: logger::MIGRATE, "{line}");
+        }
+        for statement in left.iter().filter(|_| !self.admin_sql_taken) {
+            tracing::info!(target: logger::MIGRATE, "{}", admin::line(statement));
+        }
         for line in self.run.iter().flat_map(|run| run.lines(self.output.show_passwords)) {
             tracing::info!(target: logger::MIGRATE, "{line}");
         }
@@ -204,6 +220,7 @@ mod tests {
     use super::*;
     use crate::events::DatabaseStatus;
     use crate::settings::Method;
+    use crate::validate::Severity;
 
     #[test]
     fn the_last_line_is_the_class_and_the_message_even_with_hints_and_long_causes() {

@@ -15,7 +15,7 @@ pub(super) fn event(event: &Event, run: Option<&RunReport>) {
             let (name, message) = (repr(&role.name), &role.message);
             match role.status {
                 RoleStatus::Failed => tracing::warn!(target: logger::MIGRATE, "Role {name}: {message}"),
-                RoleStatus::Created | RoleStatus::Exists => {
+                RoleStatus::Created | RoleStatus::Exists | RoleStatus::Skipped => {
                     tracing::debug!(target: logger::MIGRATE, "Role {name}: {message}");
                 }
             }
@@ -30,6 +30,9 @@ pub(super) fn event(event: &Event, run: Option<&RunReport>) {
         Event::TableCopied { database, table, rows, bytes, elapsed } => {
             let (name, bytes, elapsed) = (repr(database), size(*bytes), duration(*elapsed));
             tracing::debug!(target: logger::MIGRATE, "Database {name}: copied {table}, {rows} rows, {bytes}, {elapsed}");
+        }
+        Event::Left(left) => {
+            tracing::debug!(target: logger::MIGRATE, "left to an administrator: {}: {}", left.statement, left.reason);
         }
         Event::CopyProgress { .. } | Event::Lag { .. } | Event::ComparisonProgress { .. } => {}
         Event::Verification { level } => {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::text::{repr, reprs};
 use super::verification::{Comparing, VerificationReport};
 use crate::error::{Error, Kind};
-use crate::events::{DatabaseResult, DatabaseStatus, Event, RolePassword, RoleResult, RoleStatus, Stage};
+use crate::events::{
+    AdminStatement, DatabaseResult, DatabaseStatus, Event, RolePassword, RoleResult, RoleStatus, Stage,
+};
 use crate::settings::Method;
 
 /// What has come out so far.
@@ -16,6 +18,8 @@ pub struct RunReport {
     pub roles: Vec<RoleResult>,
     /// Databases, in the order they were begun.
     pub databases: Vec<DatabaseReport>,
+    /// What is left to an administrator of the target.
+    pub left: Vec<AdminStatement>,
     /// What was compared; `None` before a verification, and without one.
     pub verification: Option<VerificationReport>,
 }
@@ -87,6 +91,7 @@ impl RunReport {
             Event::Lag { database, ready, tables, bytes } => {
                 self.database(&database).lag = Some(Lag { ready, tables, bytes });
             }
+            Event::Left(statement) => self.left.push(statement),
             Event::Database(result) => {
                 let name = result.name.clone();
                 self.database(&name).result = Some((result, at));
@@ -189,11 +194,12 @@ fn role_line(role: &RoleResult, show_passwords: bool) -> String {
     let password = match &role.password {
         RolePassword::None => "-",
         RolePassword::Placeholder(password) if show_passwords => password.expose(),
-        RolePassword::Carried | RolePassword::Placeholder(_) => "<hidden>",
+        RolePassword::Carried | RolePassword::Given | RolePassword::Placeholder(_) => "<hidden>",
     };
     let status = match role.status {
         RoleStatus::Created => "created",
         RoleStatus::Exists => "exists",
+        RoleStatus::Skipped => "skipped",
         RoleStatus::Failed => "failed",
     };
     format!(

@@ -3,8 +3,13 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use super::{Environment, Level, Method, OutputSettings, Selection, Settings, TableFilter, TablePattern, Verification};
-use crate::cli::{ForcedMethod, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel, VerifyOptions};
+use super::{
+    Environment, IdentityPolicy, Level, Method, OutputSettings, RolePasswords, Selection, Settings, TableFilter,
+    TablePattern, Verification,
+};
+use crate::cli::{
+    ForcedMethod, IdentityOption, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel, VerifyOptions,
+};
 use crate::conninfo::ConnInfo;
 use crate::error::{self, Error, Kind};
 
@@ -58,7 +63,7 @@ impl Servers {
 }
 
 impl Settings {
-    /// What `options` and `environment` mean together; `parse` as for [`Servers::build`].
+    /// What `options` and `environment` mean together, but for what is in files; `parse` as for [`Servers::build`].
     ///
     /// # Errors
     /// [`Kind::Usage`] for what makes no sense by itself, [`Kind::Validation`] for connection strings that cannot be read
@@ -105,6 +110,13 @@ impl Settings {
             max_replication_lag,
             stop_replication: options.stop_replication,
             lag_timeout,
+            replica_identity: match options.replica_identity {
+                IdentityOption::CopyAtFinish => IdentityPolicy::CopyAtFinish,
+                IdentityOption::Fail => IdentityPolicy::Fail,
+                IdentityOption::Full => IdentityPolicy::Full,
+                IdentityOption::Index => IdentityPolicy::Index,
+                IdentityOption::InsertOnly => IdentityPolicy::InsertOnly,
+            },
             verification,
             max_total_size: options.dbs_max_total_size.and_then(|bytes| u64::try_from(bytes).ok()),
             pgbin: options.pgbin,
@@ -112,6 +124,8 @@ impl Settings {
             jobs: options.jobs,
             index_jobs: options.index_jobs,
             no_owner: options.no_owner,
+            role_passwords: RolePasswords::default(),
+            admin_sql: options.admin_sql,
             append: options.append,
             verbose: options.verbose,
             migration_id: output.migration_id.clone(),

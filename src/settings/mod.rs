@@ -3,6 +3,7 @@
 mod build;
 mod output;
 mod pattern;
+mod role_passwords;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use crate::conninfo::Environment;
 pub use build::Servers;
 pub use output::{Format, OutputSettings};
 pub use pattern::PatternError;
+pub use role_passwords::{RolePasswordError, RolePasswords};
 
 /// Everything a run is told.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub struct Settings {
     pub stop_replication: bool,
     /// How long the wait may take.
     pub lag_timeout: Duration,
+    /// What is done about tables whose UPDATEs and DELETEs could not be replicated.
+    pub replica_identity: IdentityPolicy,
     /// What is compared when all else is done; `None`: nothing.
     pub verification: Option<Verification>,
     /// Largest total size in bytes that validation lets pass.
@@ -56,6 +60,10 @@ pub struct Settings {
     pub index_jobs: Option<NonZeroUsize>,
     /// Everything belongs to the target user.
     pub no_owner: bool,
+    /// Passwords for roles that are created.
+    pub role_passwords: RolePasswords,
+    /// Where statements for an administrator of the target go.
+    pub admin_sql: Option<PathBuf>,
     /// Tables that already have rows on the target are added to.
     pub append: bool,
     /// Show pg_restore's `--verbose` output.
@@ -112,6 +120,22 @@ pub enum Method {
     Replication,
     /// Copied once.
     Dump,
+}
+
+/// What is done about tables whose UPDATEs and DELETEs replication cannot carry, because they have no replica identity or
+/// one that does not serve. Where a policy does not fit a table, it is copied once more at the finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdentityPolicy {
+    /// They are not published; they are copied whole once more at the finish.
+    CopyAtFinish,
+    /// They are an error.
+    Fail,
+    /// Until the finish, their replica identity on the source is the whole row.
+    Full,
+    /// Until the finish, it is a unique index that they have.
+    Index,
+    /// Their INSERTs are replicated, and nothing else ever.
+    InsertOnly,
 }
 
 /// Which databases, roles, extensions and rows.

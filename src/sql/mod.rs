@@ -49,6 +49,11 @@ impl Sql {
         Self { text: text.into(), sensitive: false }
     }
 
+    /// A statement of an archive that pg_dump wrote: what pg_restore would send.
+    pub fn from_archive(text: impl Into<String>) -> Self {
+        Self { text: text.into(), sensitive: false }
+    }
+
     /// What goes to the server.
     pub fn text(&self) -> &str {
         &self.text

@@ -141,7 +141,8 @@ pub async fn restore(
     Ok(RestoreOutcome { errors, ending, status: finished.status, last_words: last_words.into_lines() })
 }
 
-fn write_list(list: &str) -> std::io::Result<NamedTempFile> {
+/// A file for `--use-list`.
+pub(super) fn write_list(list: &str) -> std::io::Result<NamedTempFile> {
     let mut file = NamedTempFile::with_prefix("pg_migrate-list-")?;
     file.write_all(list.as_bytes())?;
     Ok(file)

@@ -4,18 +4,17 @@
 //! command, never at the entry, which parallel workers can mix up. Whatever no row matches is a failure; so is everything
 //! from a server whose messages are not in English.
 
-use std::collections::BTreeSet;
-
 use super::outcome::{Ending, RestoreError, RestoreOutcome};
+use super::refused::{Announced, Judge};
+use crate::facts::Reserved;
 
 /// What the caller knows about the target.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     /// The database had a schema before, made by its owner or by an earlier run: objects that exist are left as they are.
     pub schema_existed: bool,
-    /// Roles of the source that the target does not have, as the user was told: what belongs to them stays ours, and what was
-    /// granted to them is not.
-    pub missing_roles: BTreeSet<String>,
+    /// What the user was told that only an administrator may create or change.
+    pub announced: Announced,
 }
 
 /// A kind of error that does no harm.
@@ -90,18 +89,6 @@ pub const HARMLESS: &[Harmless] = &[
         },
     },
     Harmless {
-        name: "missing-role",
-        reason: "the role was not migrated, which was announced: its objects belong to the target user, its privileges \
-                 are left out",
-        matches: |error, context| {
-            enclosed(&error.message, "role \"", "\" does not exist")
-                .is_some_and(|name| context.missing_roles.contains(name))
-                && ["ALTER ", "GRANT ", "REVOKE ", "SET SESSION AUTHORIZATION "]
-                    .iter()
-                    .any(|word| error.command.starts_with(word))
-        },
-    },
-    Harmless {
         name: "object-exists",
         reason: "the object was there before and is left as it is",
         matches: |error, context| context.schema_existed && says_that_it_exists(error),
@@ -113,6 +100,8 @@ pub const HARMLESS: &[Harmless] = &[
 pub struct Verdict<'a> {
     /// Errors that do no harm, with the row that says why.
     pub harmless: Vec<(&'static Harmless, &'a RestoreError)>,
+    /// Those that were announced: only an administrator may do what they are about.
+    pub refused: Vec<(Reserved, &'a RestoreError)>,
     /// All others.
     pub failures: Vec<&'a RestoreError>,
     /// How the run ended.
@@ -120,7 +109,7 @@ pub struct Verdict<'a> {
 }
 
 impl Verdict<'_> {
-    /// Whether everything that was to be restored is there: no failure, and an end that leaves no doubt.
+    /// Whether everything that was to be restored is there, but for what was announced: no failure, and an end that leaves no doubt.
     pub fn is_success(&self) -> bool {
         self.failures.is_empty() && self.ending == Ending::Complete
     }
@@ -132,22 +121,30 @@ impl std::fmt::Debug for Harmless {
     }
 }
 
-/// Tells harmless errors from failures.
+/// Tells harmless errors, and those that were announced, from failures.
 pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context) -> Verdict<'a> {
-    let mut verdict = Verdict { harmless: Vec::new(), failures: Vec::new(), ending: outcome.ending };
+    let mut verdict =
+        Verdict { harmless: Vec::new(), refused: Vec::new(), failures: Vec::new(), ending: outcome.ending };
+    let mut judge = Judge::new(&context.announced);
     for error in &outcome.errors {
-        match harmless(error, context) {
-            Some(row) => verdict.harmless.push((row, error)),
-            None => verdict.failures.push(error),
+        if let Some(row) = harmless(error, context) {
+            verdict.harmless.push((row, error));
+        } else if let Some(kind) = of_server(error).and_then(|error| judge.kind(error)) {
+            verdict.refused.push((kind, error));
+        } else {
+            verdict.failures.push(error);
         }
     }
     verdict
 }
 
+/// An error in the server's own, English, words.
+fn of_server(error: &RestoreError) -> Option<&RestoreError> {
+    (error.severity.as_deref() == Some("ERROR")).then_some(error)
+}
+
 fn harmless(error: &RestoreError, context: &Context) -> Option<&'static Harmless> {
-    if error.severity.as_deref() != Some("ERROR") {
-        return None;
-    }
+    let error = of_server(error)?;
     HARMLESS.iter().find(|row| (row.matches)(error, context))
 }
 
@@ -208,7 +205,7 @@ mod tests {
     fn row(message: &str, command: &str, schema_existed: bool) -> &'static str {
         let text = format!("pg_restore: error: could not execute query: ERROR:  {message}\nCommand was: {command}\n\n");
         let outcome = outcome(&text);
-        let verdict = classify(&outcome, &Context { schema_existed, missing_roles: ["gone".to_owned()].into() });
+        let verdict = classify(&outcome, &Context { schema_existed, ..Context::default() });
         assert_eq!(verdict.harmless.len() + verdict.failures.len(), 1);
         verdict.harmless.first().map_or("-", |(row, _)| row.name)
     }
@@ -235,7 +232,6 @@ mod tests {
             ),
             ("must be owner of extension pgcrypto", r#"COMMENT ON EXTENSION "pgcrypto" IS 'x';"#, "extension-comment"),
             ("must be owner of language plpgsql", r#"COMMENT ON LANGUAGE "plpgsql" IS 'x';"#, "plpgsql-language"),
-            (r#"role "gone" does not exist"#, r#"GRANT SELECT ON TABLE "t" TO "gone";"#, "missing-role"),
             (r#"relation "t" already exists"#, r#"CREATE TABLE "public"."t" ();"#, "object-exists"),
         ];
         for (message, command, name) in examples {

@@ -3,7 +3,8 @@
 //! [`find_all`] says which `pg_dump` and `pg_restore` this machine has, [`choose`] which of them suits two servers.
 //! [`dump_schema`] writes an archive, [`contents`] reads what is in it, [`restore`] carries out a part of it. How
 //! `pg_restore` fared is a value: each error it met, with the object, the server's words and the command, and
-//! [`classify()`] tells the harmless ones, listed one by one in the code, from all others.
+//! [`classify()`] tells the harmless ones, listed one by one in the code, and those that the user was told of, from all others.
+//! [`script()`] reads entries as statements.
 //!
 //! Children get no password in their arguments, no `PG*` variable of ours, speak English, and run in a process group of
 //! their own, so that they and their workers can be stopped together.
@@ -13,6 +14,8 @@ mod classify;
 mod locate;
 mod outcome;
 mod process;
+mod refused;
+mod script;
 mod stderr;
 mod toc;
 
@@ -24,6 +27,8 @@ pub use archive::{DumpRequest, RestoreRequest, contents, dump_schema, restore};
 pub use classify::{Context, HARMLESS, Harmless, Verdict, classify};
 pub use locate::{Choice, ClientTools, LocateError, ToolVersion, choose, find_all};
 pub use outcome::{Ending, Phase, RestoreError, RestoreOutcome, TocEntryRef};
+pub use refused::Announced;
+pub use script::{Script, script};
 pub use toc::{Entry, Section, Toc, TocError};
 
 /// How a child reaches a server.

@@ -16,6 +16,9 @@ pub struct RestoreOutcome {
     pub last_words: Vec<String>,
 }
 
+/// No part of an error is kept beyond this many bytes; a function's source can be long.
+pub(super) const LONGEST_PART: usize = 16 * 1024;
+
 /// What `pg_restore` was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -75,6 +78,13 @@ pub struct RestoreError {
     pub context: String,
     /// The command that failed, or empty. Options and connection strings, which can hold passwords, are cut off.
     pub command: String,
+}
+
+impl RestoreError {
+    /// The command; `None` when a part is not here, because it could hold a password or was too long to keep.
+    pub fn whole_command(&self) -> Option<&str> {
+        Some(self.command.as_str()).filter(|command| command.ends_with(';') && command.len() < LONGEST_PART)
+    }
 }
 
 /// Shows the entry, or else the first line of the command, and message and detail.

@@ -19,7 +19,7 @@
 
 use std::process::ExitStatus;
 
-use super::outcome::{Ending, Phase, RestoreError, TocEntryRef};
+use super::outcome::{Ending, LONGEST_PART, Phase, RestoreError, TocEntryRef};
 
 const PROGRAM: &str = "pg_restore:";
 /// Levels that mean failure; `fatal` is one up to pg_restore 14.
@@ -55,9 +55,6 @@ const REMARKS: [&str; 12] = [
     "warning: ",
     "while ",
 ];
-
-/// No part of an error is kept beyond this many bytes; a function's source can be long.
-const LONGEST_PART: usize = 16 * 1024;
 
 /// The part of an error that the next line continues.
 #[derive(Clone, Copy, PartialEq, Eq)]

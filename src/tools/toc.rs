@@ -113,6 +113,11 @@ impl Entry {
         matches!(self.description.as_str(), "COMMENT" | "ACL" | "SECURITY LABEL")
     }
 
+    /// Privileges on another entry, or default privileges.
+    pub fn is_privilege(&self) -> bool {
+        matches!(self.description.as_str(), "ACL" | "DEFAULT ACL")
+    }
+
     /// A publication, a member of one, or a property of one.
     pub fn is_publication(&self) -> bool {
         self.is_of_kind("PUBLICATION")

@@ -11,6 +11,7 @@ mod natural;
 mod objects;
 mod previous;
 mod replication;
+mod reserved;
 mod roles;
 mod servers;
 mod storage;
@@ -105,6 +106,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         tables::CHECKS,
         previous::CHECKS,
         objects::CHECKS,
+        reserved::CHECKS,
         storage::CHECKS,
     ]
     .into_iter()

@@ -1,5 +1,6 @@
 //! Objects that do not arrive as they are.
 
+use super::reserved::COLLECT;
 use super::{Case, Check, Found, list};
 use crate::facts::TableKind;
 use crate::sql::Ident;
@@ -14,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn event_triggers(case: &Case<'_>) -> Vec<Found> {
     case.migrations()
-        .filter(|(_, migration)| !migration.event_triggers)
+        .filter(|(_, migration)| !migration.rights.event_triggers)
         .filter_map(|(database, _)| {
             let own = database.source.event_triggers.iter().filter(|trigger| trigger.extension.is_none());
             let names: Vec<_> = own.map(|trigger| Ident::new(&trigger.name)).collect();
@@ -22,7 +23,7 @@ fn event_triggers(case: &Case<'_>) -> Vec<Found> {
                 return None;
             }
             let message = format!("event triggers are not created, because only superusers may: {}", list(names));
-            Some(Found::warning(database.subject(), message).fix("create them on the target as a superuser"))
+            Some(Found::warning(database.subject(), message).fix(COLLECT))
         })
         .collect()
 }
@@ -57,7 +58,7 @@ fn publications(case: &Case<'_>) -> Vec<Found> {
             }
             let refused = list(others().filter(|it| it.all_tables).map(|it| Ident::new(&it.name)));
             let message = format!("{message}; only superusers may create those FOR ALL TABLES: {refused}");
-            Found::warning(database.subject(), message).fix("create them on the target as a superuser")
+            Found::warning(database.subject(), message).fix(COLLECT)
         })
         .collect()
 }

@@ -1,8 +1,9 @@
 //! Roles: whether they can be created as they are, and own what they own.
 
+use super::reserved::COLLECT;
 use super::{Case, Check, Found, list, subject};
 use crate::facts::{Side, provider};
-use crate::plan::{Creation, RolePlan, roles};
+use crate::plan::{RolePlan, roles};
 use crate::sql;
 use crate::sql::{Ident, Sql};
 
@@ -13,6 +14,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("owners-lost", owners_lost),
     Check::new("database-owner", database_owner),
     Check::new("placeholder-passwords", placeholder_passwords),
+    Check::new("role-passwords-unused", passwords_unused),
+    Check::new("deprecated-passwords", md5_passwords),
+    Check::new("memberships", memberships),
+    Check::new("forbidden-settings", forbidden_settings),
+    Check::new("role-labels", role_labels),
     Check::new("provider-roles", provider_roles),
 ];
 
@@ -71,50 +77,48 @@ fn owners_lost(case: &Case<'_>) -> Vec<Found> {
     let target = &case.facts.target;
     let user = Ident::new(&target.user.name);
     case.migrations()
-        .filter_map(|(database, migration)| {
-            let lost = roles::lost_owners(case.facts, &case.plan.roles, database.source);
-            if lost.is_empty() {
-                return None;
-            }
-            let identifiers = |owners: Vec<&str>| owners.into_iter().map(Ident::new).collect::<Vec<_>>();
-            let owners = list(identifiers(lost.clone()));
-            let whose = if migration.keep_owners { "what they own" } else { "everything in it" };
+        .filter(|(_, migration)| !migration.rights.owners.lost.is_empty())
+        .map(|(database, migration)| {
+            let lost = &migration.rights.owners.lost;
+            let owners = list(lost.iter().map(Ident::new));
             let message = format!(
-                "user {user} cannot make these roles owners of anything on the target: {owners}; {whose} will belong to {user}"
+                "user {user} cannot make these roles owners of anything on the target: {owners}; what they own will belong \
+                 to {user}"
             );
-            let (there, missing): (Vec<_>, Vec<_>) = lost.into_iter().partition(|owner| target.has_role(owner));
+            let (there, missing): (Vec<_>, Vec<_>) = lost.iter().partition(|owner| target.has_role(owner));
             let mut fix: Vec<_> =
                 missing.into_iter().map(|owner| sql!("CREATE ROLE {}", Ident::new(owner)).to_string()).collect();
+            // Nobody makes a user superuser for this.
+            let there: Vec<_> = there.into_iter().filter(|owner| !target.is_superuser(owner)).map(Ident::new).collect();
             if !there.is_empty() {
-                fix.push(sql!("GRANT {} TO {}", Sql::join(identifiers(there.clone()), ", "), user).to_string());
+                fix.push(sql!("GRANT {} TO {}", Sql::join(there, ", "), user).to_string());
             }
-            let fix = format!("target: {}; or accept it with --no-owner", fix.join("; "));
-            Some(Found::warning(database.subject(), message).fix(fix))
+            let fix = match fix.as_slice() {
+                [] => COLLECT.to_owned(),
+                fix => format!("target: {}; or afterwards: {COLLECT}", fix.join("; ")),
+            };
+            Found::warning(database.subject(), message).fix(fix)
         })
         .collect()
 }
 
 fn database_owner(case: &Case<'_>) -> Vec<Found> {
-    if case.settings.no_owner {
-        return Vec::new();
-    }
+    let user = Ident::new(&case.facts.target.user.name);
     case.migrations()
         .filter_map(|(database, migration)| {
-            let (Creation::Create(entry) | Creation::Recreate(entry)) = &migration.creation else { return None };
-            let owner = &case.facts.source.database(database.name)?.owner;
-            if entry.owner == *owner {
-                return None;
-            }
-            let message = format!("it will belong to {} instead of {}", Ident::new(&entry.owner), Ident::new(owner));
-            let alter = sql!("ALTER DATABASE {} OWNER TO {}", Ident::new(database.name), Ident::new(owner));
-            Some(Found::warning(database.subject(), message).fix(format!("afterwards, target: {alter}")))
+            let owner = Ident::new(migration.rights.lost_database.as_ref()?);
+            let alter = sql!("ALTER DATABASE {} OWNER TO {}", Ident::new(database.name), owner);
+            Some(
+                Found::warning(database.subject(), format!("it will belong to {user} instead of {owner}"))
+                    .fix(format!("afterwards, target: {alter}")),
+            )
         })
         .collect()
 }
 
 fn placeholder_passwords(case: &Case<'_>) -> Vec<Found> {
     let names: Vec<_> = created(case)
-        .filter(|plan| plan.role.login && plan.role.verifier.is_none())
+        .filter(|plan| plan.role.login && plan.role.verifier.is_none() && plan.password.is_none())
         .map(|plan| Ident::new(&plan.role.name))
         .collect();
     if names.is_empty() {
@@ -124,8 +128,94 @@ fn placeholder_passwords(case: &Case<'_>) -> Vec<Found> {
         format!("roles that log in and whose password the source does not show get a generated one: {}", list(names));
     vec![
         Found::info(Side::Target, message)
-            .fix("see the generated ones with --show-passwords, or set your own: ALTER ROLE … PASSWORD …"),
+            .fix("see the generated ones with --show-passwords, or give your own with --role-passwords FILE"),
     ]
+}
+
+fn passwords_unused(case: &Case<'_>) -> Vec<Found> {
+    let names: Vec<_> = case
+        .settings
+        .role_passwords
+        .roles()
+        .filter(|name| !created(case).any(|plan| plan.role.name == **name))
+        .map(Ident::new)
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let message = format!("--role-passwords names roles that are not created: {}", list(names));
+    vec![Found::warning(Side::Target, message).fix("those that exist keep their password: ALTER ROLE … PASSWORD …")]
+}
+
+fn md5_passwords(case: &Case<'_>) -> Vec<Found> {
+    let names: Vec<_> = created(case)
+        .filter(|plan| plan.role.md5 && plan.password.is_none())
+        .map(|plan| Ident::new(&plan.role.name))
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let outlook =
+        if case.facts.target.version.deprecates_md5() { " and tells every client that it is deprecated" } else { "" };
+    let message = format!(
+        "the passwords of these roles are stored with MD5, and carried so; the target lets them log in only where its \
+         pg_hba.conf says md5{outlook}: {}",
+        list(names)
+    );
+    vec![
+        Found::warning(Side::Source, message).fix(
+            "source, with password_encryption = 'scram-sha-256': ALTER ROLE … PASSWORD …; or --role-passwords FILE",
+        ),
+    ]
+}
+
+fn memberships(case: &Case<'_>) -> Vec<Found> {
+    let user = Ident::new(&case.facts.target.user.name);
+    let refused: Vec<_> = case
+        .plan
+        .memberships
+        .iter()
+        .filter(|membership| !roles::may_grant(case.facts, &case.plan.roles, membership))
+        .map(|it| format!("{} in {}", Ident::new(&it.member), Ident::new(&it.role)))
+        .collect();
+    if refused.is_empty() {
+        return Vec::new();
+    }
+    let message = format!("user {user} may not grant these memberships: {}", list(refused));
+    vec![Found::warning(Side::Target, message).fix(COLLECT)]
+}
+
+/// Of roles that are created, and of databases.
+fn forbidden_settings(case: &Case<'_>) -> Vec<Found> {
+    let user = &case.facts.target.user;
+    let forbidden = |name: &str| user.forbidden_settings.contains(&name.to_ascii_lowercase());
+    let of_roles = created(case).flat_map(|plan| {
+        let settings = plan.role.settings.iter().filter(|(name, _)| forbidden(name));
+        settings.map(|(name, _)| format!("{name} of role {}", Ident::new(&plan.role.name)))
+    });
+    let of_databases = case.databases().filter_map(|database| Some((database, database.content()?))).flat_map(
+        |(database, content)| {
+            let settings = content.properties.settings.iter().filter(|it| forbidden(&it.name));
+            settings.map(move |it| format!("{} of database {}", it.name, Ident::new(database.name)))
+        },
+    );
+    let refused: Vec<_> = of_roles.chain(of_databases).collect();
+    if refused.is_empty() {
+        return Vec::new();
+    }
+    let user = Ident::new(&user.name);
+    let message = format!("user {user} may not set these parameters: {}", list(refused));
+    vec![Found::warning(Side::Target, message).fix(COLLECT)]
+}
+
+fn role_labels(case: &Case<'_>) -> Vec<Found> {
+    let names: Vec<_> =
+        created(case).filter(|plan| !plan.role.labels.is_empty()).map(|plan| Ident::new(&plan.role.name)).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let message = format!("security labels of roles are carried only where it has their provider: {}", list(names));
+    vec![Found::warning(Side::Target, message).fix(COLLECT)]
 }
 
 fn provider_roles(case: &Case<'_>) -> Vec<Found> {
@@ -140,8 +230,9 @@ fn provider_roles(case: &Case<'_>) -> Vec<Found> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{Gatekeeper, Role, fixture};
+    use crate::facts::{Gatekeeper, Membership, Role, SecurityLabel, fixture};
     use crate::plan::example::Example;
+    use crate::settings::RolePasswords;
     use crate::validate::tests::{Change, ids};
 
     fn superuser(name: &str) -> Role {
@@ -173,6 +264,26 @@ pub(super) mod tests {
         }),
         ("database-owner", |it| it.facts.source.databases.last_mut().unwrap().owner = "gone".to_owned()),
         ("placeholder-passwords", |it| it.facts.source.roles[0].verifier = None),
+        ("role-passwords-unused", |it| it.settings.role_passwords = RolePasswords::parse("nobody:x").unwrap()),
+        ("deprecated-passwords", |it| it.facts.source.roles[0].md5 = true),
+        ("memberships", |it| {
+            Example::demote(&mut it.facts.target);
+            it.facts.source.memberships.push(Membership {
+                role: "pg_monitor".to_owned(),
+                member: "app".to_owned(),
+                admin: false,
+                inherit: None,
+                set: None,
+            });
+        }),
+        ("forbidden-settings", |it| {
+            it.facts.target.user.forbidden_settings.insert("log_statement".to_owned());
+            it.facts.source.roles[0].settings.push(("log_statement".to_owned(), "all".to_owned()));
+        }),
+        ("role-labels", |it| {
+            let label = SecurityLabel { provider: "anon".to_owned(), label: "MASKED".to_owned() };
+            it.facts.source.roles[0].labels.push(label);
+        }),
         ("provider-roles", |it| it.facts.source.roles.push(fixture::role("rdsadmin"))),
     ];
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Severity, checks, error_of, validate};
-use super::{data, databases, extensions, filters, objects, previous, replication, roles, servers, storage, tables};
+use super::{
+    data, databases, extensions, filters, objects, previous, replication, reserved, roles, servers, storage, tables,
+};
 use crate::plan::example::Example;
 
 /// The check that a change to a good pair of servers wakes, and the change. Each topic keeps its own beside its checks.
@@ -22,6 +24,7 @@ fn changes() -> impl Iterator<Item = &'static Change> {
         tables::tests::CHANGES,
         previous::tests::CHANGES,
         objects::tests::CHANGES,
+        reserved::tests::CHANGES,
         storage::tests::CHANGES,
     ]
     .into_iter()

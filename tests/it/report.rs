@@ -53,7 +53,7 @@ fn documented_keys() -> Vec<Vec<String>> {
 pub(crate) fn document(outcome: &Outcome) -> Value {
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome}"));
     let tables = documented_keys();
-    let [whole, finding, role, database, verification, compared, difference, failure] = &tables[..] else {
+    let [whole, finding, role, database, left, verification, compared, difference, failure] = &tables[..] else {
         panic!("{tables:?}")
     };
     let check = |value: &Value, keys: &[String]| {
@@ -64,7 +64,7 @@ pub(crate) fn document(outcome: &Outcome) -> Value {
         assert_eq!(found, promised);
     };
     check(&document, whole);
-    for (list, keys) in [("findings", finding), ("roles", role), ("databases", database)] {
+    for (list, keys) in [("findings", finding), ("roles", role), ("databases", database), ("admin_sql", left)] {
         document[list].as_array().expect("a list").iter().for_each(|value| check(value, keys));
     }
     if !document["error"].is_null() {

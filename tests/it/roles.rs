@@ -106,6 +106,66 @@ fn a_password_that_cannot_be_read_becomes_a_placeholder_that_is_shown_on_demand(
 }
 
 #[test]
+fn passwords_from_a_file_reach_the_target_as_verifiers_only() {
+    let logged = Options::default().tcp().setting("log_statement", "all");
+    let Some(pair) = Pair::with(&Options::default(), &logged) else { return };
+    pair.source.sql(
+        "postgres",
+        r#"CREATE ROLE "o:ne" LOGIN PASSWORD 'old'; CREATE ROLE two LOGIN; CREATE ROLE three LOGIN PASSWORD 'kept';
+           CREATE ROLE existing"#,
+    );
+    pair.target
+        .sql("postgres", "SET password_encryption = 'scram-sha-256'; CREATE ROLE existing LOGIN PASSWORD 'hunter4'");
+    let verifier = pair.target.value("postgres", "SELECT rolpassword FROM pg_authid WHERE rolname = 'existing'");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("passwords");
+    std::fs::write(&file, format!("# given\no\\:ne:hunter2: x\ntwo:{verifier}\nexisting:hunter3\n")).unwrap();
+    let permissions =
+        |mode| std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    let migrate = || {
+        pair.migrate().args([
+            "-f",
+            "postgres",
+            "--debug",
+            "--output",
+            "json",
+            "--role-passwords",
+            file.to_str().unwrap(),
+        ])
+    };
+
+    permissions(0o640);
+    let refused = migrate().run().expect_code(2);
+    assert!(refused.stderr.contains("others have access to the file"), "{refused}");
+
+    permissions(0o600);
+    let outcome = migrate().run().expect_code(0).expect_silence_about("hunter");
+    assert!(outcome.stderr.contains("names roles that are not created: \"existing\""), "{outcome}");
+    assert!(outcome.stdout.contains("\"password\": \"given\""), "{outcome}");
+    assert!(!pair.target.log().contains("hunter2"), "{}", pair.target.log());
+    assert!(can_log_in(&pair.target, "o:ne", "hunter2: x"));
+    assert!(can_log_in(&pair.target, "two", "hunter4"));
+    assert!(can_log_in(&pair.target, "three", "kept"));
+    assert!(can_log_in(&pair.target, "existing", "hunter4"), "a role that is there is left alone");
+}
+
+#[test]
+fn roles_of_a_managed_service_are_skipped_and_not_failed() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.sql(
+        "postgres",
+        "CREATE ROLE rdsadmin SUPERUSER; CREATE ROLE rds_superuser; CREATE ROLE app IN ROLE rds_superuser",
+    );
+    let outcome = pair.migrate().args(["-f", "postgres"]).run().expect_code(0);
+    for role in ["rdsadmin", "rds_superuser"] {
+        let line = line(&outcome, role);
+        assert!(line.contains("status: 'skipped'") && line.contains("managed service"), "{line}");
+    }
+    assert!(line(&outcome, "app").contains("status: 'created'"), "{outcome}");
+    assert_eq!(pair.target.value("postgres", "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'rds%'"), "0");
+}
+
+#[test]
 fn roles_that_cannot_be_created_fail_the_run_and_databases_go_on() {
     let Some(pair) = Pair::start() else { return };
     pair.source.sql("postgres", "CREATE ROLE app LOGIN");

@@ -1,0 +1,159 @@
+//! Entries of an archive as the statements that `pg_restore` would send.
+
+use std::path::Path;
+
+use tokio_util::sync::CancellationToken;
+
+use super::archive::write_list;
+use super::process::ToolCommand;
+use super::{ClientTools, ToolError};
+use crate::sql::Sql;
+
+/// The statements of some entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// Per entry, in the order of an archive. What is said under `SET SESSION AUTHORIZATION` is one statement with it.
+    pub entries: Vec<Vec<String>>,
+}
+
+impl Script {
+    /// All statements in their order.
+    pub fn statements(&self) -> impl Iterator<Item = Sql> {
+        self.entries.iter().flatten().map(Sql::from_archive)
+    }
+
+    /// Reads what `pg_restore --file=-` wrote. What stands before the first entry sets up a session of psql.
+    fn parse(text: &str) -> Self {
+        let mut entries: Vec<Vec<String>> = Vec::new();
+        let mut group: Option<String> = None;
+        let mut rest = text;
+        while let Some(at) = rest.find(|c: char| !c.is_whitespace()) {
+            rest = &rest[at..];
+            if rest.starts_with("--") || rest.starts_with('\\') {
+                let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+                if line.starts_with("-- Name: ") {
+                    entries.push(Vec::new());
+                }
+                rest = after;
+                continue;
+            }
+            let (statement, after) = rest.split_at(end_of_statement(rest));
+            rest = after;
+            let Some(entry) = entries.last_mut() else { continue };
+            if statement.starts_with("SET default_") {
+                continue;
+            }
+            if statement.starts_with("SET SESSION AUTHORIZATION ") {
+                group = Some(statement.to_owned());
+            } else if let Some(begun) = &mut group {
+                begun.push('\n');
+                begun.push_str(statement);
+                if statement.starts_with("RESET SESSION AUTHORIZATION") {
+                    entry.extend(group.take());
+                }
+            } else {
+                entry.push(statement.to_owned());
+            }
+        }
+        entries.retain(|entry| !entry.is_empty());
+        Self { entries }
+    }
+}
+
+/// Where the statement at the beginning of `text` ends, after its semicolon. Names and strings may hold semicolons; pg_dump
+/// doubles every quote in them.
+fn end_of_statement(text: &str) -> usize {
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (None, ';') => return at + 1,
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The statements of the entries in `list`, the text of [`Toc::write_list`](super::Toc::write_list). Not for functions:
+/// their bodies are not understood.
+///
+/// # Errors
+/// When pg_restore cannot be started, fails or is cancelled.
+pub async fn script(
+    tools: &ClientTools,
+    archive: &Path,
+    list: &str,
+    cancel: &CancellationToken,
+) -> Result<Script, ToolError> {
+    if list.is_empty() {
+        return Ok(Script::default());
+    }
+    let list = write_list(list).map_err(ToolError::List)?;
+    let text = ToolCommand::new(&tools.pg_restore)
+        .option("--file", "-")
+        .option("--use-list", list.path())
+        .arg(archive)
+        .output(cancel)
+        .await?;
+    Ok(Script::parse(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_told_apart_whatever_their_names_hold() {
+        let text = r#"
+--
+-- PostgreSQL database dump
+--
+
+\restrict x
+
+SET statement_timeout = 0;
+SELECT pg_catalog.set_config('search_path', '', false);
+
+--
+-- Name: TABLE "a;b"; Type: ACL; Schema: s; Owner: app
+--
+
+REVOKE ALL ON TABLE "s"."a;b""--
+c" FROM "app";
+SET SESSION AUTHORIZATION "o'neil";
+GRANT SELECT ON TABLE "s"."a;b" TO "x";
+RESET SESSION AUTHORIZATION;
+
+
+--
+-- Name: et; Type: EVENT TRIGGER; Schema: -; Owner: app
+--
+
+CREATE EVENT TRIGGER "et" ON "ddl_command_end"
+         WHEN TAG IN ('a;''b')
+   EXECUTE FUNCTION "f"();
+ALTER EVENT TRIGGER "et" DISABLE;
+
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict x
+"#;
+        let expected = [
+            vec![
+                "REVOKE ALL ON TABLE \"s\".\"a;b\"\"--\nc\" FROM \"app\";",
+                "SET SESSION AUTHORIZATION \"o'neil\";\nGRANT SELECT ON TABLE \"s\".\"a;b\" TO \"x\";\nRESET SESSION \
+                 AUTHORIZATION;",
+            ],
+            vec![
+                "CREATE EVENT TRIGGER \"et\" ON \"ddl_command_end\"\n         WHEN TAG IN ('a;''b')\n   EXECUTE FUNCTION \
+                 \"f\"();",
+                "ALTER EVENT TRIGGER \"et\" DISABLE;",
+            ],
+        ];
+        assert_eq!(Script::parse(text).entries, expected);
+    }
+}
