@@ -106,14 +106,9 @@ impl Mismatch {
         }
     }
 
-    /// Whether it is what the target's user has by having created a role: a membership, and ADMIN of it.
-    pub(super) fn comes_with_creating(&self) -> bool {
-        let yes = Some(&Property::Plain(Value::Bool(true)));
-        match &self.kind {
-            Kind::Extra(properties) => properties.get("@own") == yes,
-            Kind::Property { name, target, .. } => target.get("@own") == yes && target.get(name) == yes,
-            Kind::Missing(_) => false,
-        }
+    /// Whether it is a membership that only the target's user has: whoever creates a role becomes a member of it.
+    pub(super) fn is_own_membership(&self) -> bool {
+        matches!(&self.kind, Kind::Extra(properties) if properties.get("@own") == Some(&Property::Plain(Value::Bool(true))))
     }
 
     /// As a report puts it.
