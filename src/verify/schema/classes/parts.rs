@@ -39,7 +39,7 @@ fn constraints(versions: Versions) -> Sql {
     )
 }
 
-/// Column by column, because `pg_get_indexdef` is one text for what are many properties.
+/// Constraints are joined: no index finds one by its index. Column by column, because `pg_get_indexdef` is one text for what are many properties.
 fn indexes(versions: Versions) -> Sql {
     sql!(
         "with {}
@@ -58,8 +58,7 @@ fn indexes(versions: Versions) -> Sql {
             'expressions', pg_catalog.pg_get_expr(i.indexprs, i.indrelid),
             'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
             'unique', nullif(i.indisunique, false), 'key columns', i.indnkeyatts,
-            'constraint', (select k.conname from pg_catalog.pg_constraint k
-                           where k.conindid = x.oid and k.contype in ('p', 'u', 'x')),
+            'constraint', q.conname,
             'valid', i.indisvalid, 'ready', i.indisready, 'clustered', nullif(i.indisclustered, false),
             'option', {},
             'column settings', (select pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', a.attnum, a.attoptions::text,
@@ -72,7 +71,8 @@ fn indexes(versions: Versions) -> Sql {
         from relation r
         join pg_catalog.pg_index i on i.indrelid = r.oid
         join pg_catalog.pg_class x on x.oid = i.indexrelid
-        join pg_catalog.pg_am am on am.oid = x.relam",
+        join pg_catalog.pg_am am on am.oid = x.relam
+        left join pg_catalog.pg_constraint q on q.conindid = x.oid and q.contype in ('p', 'u', 'x')",
         relations(),
         address("pg_class", "x.oid"),
         collation("k.coll"),
