@@ -104,6 +104,7 @@ pub(crate) fn role(name: &str) -> Role {
         bypass_rls: false,
         connection_limit: -1,
         valid_until: None,
+        without_password: false,
         verifier: Some(Secret::new("SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy")),
         md5: false,
         settings: Vec::new(),

@@ -179,6 +179,8 @@ pub struct Role {
     pub valid_until: Option<String>,
     /// The stored verifier, where we may read `pg_authid`.
     pub verifier: Option<Secret>,
+    /// Whether we may read it and it is not there: the role logs in by other means than a password, or not at all.
+    pub without_password: bool,
     /// Whether that verifier is of the MD5 method.
     pub md5: bool,
     /// Settings for all databases, as `name` and `value`.
