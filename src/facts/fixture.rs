@@ -175,6 +175,7 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             DatabaseEntry { template: true, connectable: false, ..entry("template0") },
             DatabaseEntry { template: true, ..entry("template1") },
         ],
+        parameter_privileges: Vec::new(),
         slots: Vec::new(),
         wal_senders: 0,
         connections: 3,
