@@ -32,7 +32,8 @@
 //!
 //! # How a database is moved
 //!
-//! A publication lists the tables that can be replicated. A logical slot is created inside a transaction of a replication
+//! A publication lists the tables that can be replicated; its comment records the replica identities that were changed for
+//! that, until they are restored. A logical slot is created inside a transaction of a replication
 //! connection, whose snapshot is then exactly the point from which the slot streams. pg_dump writes one schema archive from
 //! that snapshot; pg_restore creates what rows need; workers copy the tables in parallel, each table committed together with
 //! its line in the journal; pg_restore creates indexes, constraints and triggers. Then a subscription takes over the slot:

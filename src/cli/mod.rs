@@ -119,6 +119,18 @@ pub struct MigrateOptions {
     #[arg(long, help_heading = "Replication")]
     pub stop_replication: bool,
 
+    /// Tables whose updates and deletes cannot be replicated: copy-at-finish, fail, or until the finish let the whole row
+    /// (full) or a unique index (index) identify their rows on the source; insert-only loses updates, deletes and truncates
+    #[arg(
+        long,
+        value_name = "POLICY",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = "Replication"
+    )]
+    pub replica_identity: IdentityOption,
+
     /// Name publications, subscriptions and slots after the MD5 of the database's name
     #[arg(short, long, help_heading = "Replication")]
     pub mangle: bool,
@@ -319,6 +331,22 @@ pub enum OutputFormat {
     Text,
     /// The result as one JSON object
     Json,
+}
+
+/// A word of `--replica-identity`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum IdentityOption {
+    /// Not published; copied whole once more at the finish
+    #[default]
+    CopyAtFinish,
+    /// An error
+    Fail,
+    /// Until the finish, the whole row identifies rows
+    Full,
+    /// Until the finish, a unique index does
+    Index,
+    /// Only inserts are replicated
+    InsertOnly,
 }
 
 /// A word of `--force-method`.

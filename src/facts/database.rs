@@ -113,7 +113,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Whether every column's type has the same binary form on every server.
     pub binary_safe: bool,
-    /// How UPDATE and DELETE find their row on a subscriber.
+    /// How UPDATE and DELETE find their row on a subscriber; where a run of ours has changed that for a while, how they
+    /// did before.
     pub replica_identity: ReplicaIdentity,
     /// OID of the index of REPLICA IDENTITY USING INDEX.
     pub identity_index: Option<u32>,
@@ -192,7 +193,7 @@ pub enum ReplicaIdentity {
     /// Not at all; published, its UPDATEs and DELETEs would fail on the source. `candidate` is an index that could serve.
     Missing {
         /// A unique, immediate, non-partial index over NOT NULL columns, none of them generated.
-        candidate: Option<String>,
+        candidate: Option<CandidateIndex>,
         /// Whether the whole row could serve.
         full_serves: bool,
     },
@@ -201,8 +202,17 @@ pub enum ReplicaIdentity {
         /// Why not.
         flaw: IdentityFlaw,
         /// As above.
-        candidate: Option<String>,
+        candidate: Option<CandidateIndex>,
     },
+}
+
+/// An index that could serve as replica identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CandidateIndex {
+    /// Its name, in its table's schema.
+    pub name: Ident,
+    /// Its OID.
+    pub oid: u32,
 }
 
 /// What keeps a replica identity from serving.

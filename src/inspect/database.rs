@@ -23,7 +23,7 @@ pub(super) async fn inspect(
     let (extensions, languages, tables, sequences, materialized_views) = tokio::try_join!(
         extensions(client),
         languages(client),
-        relations::tables(client),
+        relations::tables(client, ours),
         relations::sequences(client),
         relations::materialized_views(client),
     )?;
@@ -114,10 +114,10 @@ async fn event_triggers(client: &Client) -> Result<Vec<EventTrigger>, PgError> {
     rows.iter().map(|row| Ok(EventTrigger { name: client.get(row, 0)?, extension: client.get(row, 1)? })).collect()
 }
 
-/// The tables are only asked of our own publication: the view is slow where there are many.
+/// The tables are only asked of our own publications: the view is slow where there are many.
 const PUBLICATIONS: &str = "
 select p.pubname::text, p.puballtables,
-       case when p.pubname = $1 then array(
+       case when p.pubname in ($1, $2) then array(
            select part.name
            from pg_catalog.pg_publication_tables t,
                 unnest(array[t.schemaname::text, t.tablename::text]) with ordinality part(name, position)
@@ -126,8 +126,10 @@ select p.pubname::text, p.puballtables,
 from pg_catalog.pg_publication p order by 1";
 
 async fn publications(client: &Client, ours: &ReplicationNames) -> Result<Vec<Publication>, PgError> {
-    let name = ours.publication.as_str();
-    let rows = client.query("list publications", PUBLICATIONS, &[(&name, Type::TEXT)]).await?;
+    let names = (ours.publication.as_str(), ours.insert_publication.as_str());
+    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
+        &[(&names.0, Type::TEXT), (&names.1, Type::TEXT)];
+    let rows = client.query("list publications", PUBLICATIONS, parameters).await?;
     rows.iter()
         .map(|row| {
             Ok(Publication {

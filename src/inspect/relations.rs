@@ -6,12 +6,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::facts::{
-    Column, DatabaseFacts, IdentityFlaw, MaterializedView, Persistence, ReplicaIdentity, RowSecurity, Sequence, Table,
-    TableKind, User,
+    CandidateIndex, Column, DatabaseFacts, IdentityFlaw, MaterializedView, Persistence, ReplicaIdentity, RowSecurity,
+    Sequence, Table, TableKind, User,
 };
 use crate::pg::{Client, PgError, Server};
 use crate::sql;
-use crate::sql::names::JOURNAL_SCHEMA;
+use crate::sql::names::{IDENTITY_RECORD, JOURNAL_SCHEMA, ReplicationNames};
 use crate::sql::{Ident, QualifiedName, Sql};
 
 /// First OID of what users create (`FirstNormalObjectId`); below are the system's own objects.
@@ -24,6 +24,9 @@ pub(super) const FIRST_USER_OID: u32 = 16_384;
 ///
 /// Rows are compared as a whole by the default equality of each column's type, which json, xml and point do not have, nor
 /// what is made of them.
+///
+/// A replica identity that a run of ours has changed for a while is shown as it was: that run, or whoever cleans up after
+/// it, restores it.
 const TABLES: &str = "
 with recursive root(oid, base) as (
     select oid, oid from pg_catalog.pg_type where typtype <> 'd'
@@ -54,6 +57,9 @@ with recursive root(oid, base) as (
 ), configuration(oid, condition) as (
     select c.oid, c.condition
     from pg_catalog.pg_extension e, unnest(e.extconfig, e.extcondition) as c(oid, condition)
+), changed as (
+    select r.oid, r.identity, r.index
+    from pg_catalog.json_to_recordset($4::text::json) r(oid oid, identity text, index text)
 ), columns as (
     select a.attrelid,
            pg_catalog.array_agg(a.attname::text order by a.attnum) as names,
@@ -71,28 +77,22 @@ with recursive root(oid, base) as (
 select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, e.extname::text, f.condition,
        coalesce(k.names, '{}'), coalesce(k.types, '{}'), coalesce(k.generated, '{}'), coalesce(k.safe, true),
        case
-           when c.relreplident = 'n' then 'missing'
-           when c.relreplident <> 'f' then coalesce((
+           when own.identity = 'n' then 'missing'
+           when own.identity <> 'f' then coalesce((
                select case when exists (
                    select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attgenerated <> ''
                      and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])) then 'generated' else 'key' end
                from pg_catalog.pg_index i
-               where i.indrelid = c.oid and i.indimmediate and i.indisvalid and case c.relreplident
+               where i.indrelid = c.oid and i.indimmediate and i.indisvalid and case own.identity
                    when 'd' then i.indisprimary
-                   else i.indisreplident and i.indisunique and i.indpred is null end), 'missing')
+                   else i.indexrelid = own.index and i.indisunique and i.indpred is null end), 'missing')
            when $3 and k.some_generated then 'generated'
            when k.some_incomparable and not exists (
                select from pg_catalog.pg_index i
                where i.indrelid = c.oid and i.indisprimary and i.indimmediate and i.indisvalid) then 'incomparable'
            else 'full'
        end,
-       (select x.relname::text from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid
-        where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null
-          and i.indexprs is null and not exists (
-              select from pg_catalog.pg_attribute a
-              where a.attrelid = c.oid and (not a.attnotnull or a.attgenerated <> '')
-                and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]))
-        order by 1 limit 1),
+       candidate.name,
        c.relrowsecurity, c.relforcerowsecurity, pg_catalog.pg_get_userbyid(c.relowner)::text,
        pg_catalog.has_table_privilege(c.oid, 'SELECT') and pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
        pg_catalog.pg_has_role(c.relowner, 'USAGE'),
@@ -107,8 +107,7 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
            join pg_catalog.pg_namespace s on s.oid = a.relnamespace,
                 unnest(array[s.nspname::text, a.relname::text]) with ordinality part(name, position)
            where a.oid <> c.oid order by p.distance, part.position) else '{}' end,
-       case when c.relreplident = 'i' then
-           (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end,
+       case when own.identity = 'i' then own.index end,
        c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery(),
        not coalesce(k.some_incomparable or $3 and k.some_generated, false),
        exists (select from pg_catalog.pg_constraint r
@@ -124,9 +123,25 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
                where o.oid = any (h.partclass) and (o.opcname = 'enum_ops' or o.opcname ~ '^(array|record|(multi)?range)_ops$'
                      and exists (select from pg_catalog.pg_attribute k
                                  where k.attrelid = h.partrelid and k.attnum = any (h.partattrs) and k.atttypid >= $1)))
-           order by p.distance desc limit 1) end
+           order by p.distance desc limit 1) end,
+       candidate.oid
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join changed g on g.oid = c.oid
+cross join lateral (
+    select coalesce(g.identity, c.relreplident::text) as identity,
+           (select i.indexrelid from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid
+            where i.indrelid = c.oid
+              and case when g.oid is null then i.indisreplident else x.relname = g.index end) as index) own
+left join lateral (
+    select x.relname::text as name, x.oid
+    from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid
+    where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null
+      and i.indexprs is null and not exists (
+          select from pg_catalog.pg_attribute a
+          where a.attrelid = c.oid and (not a.attnotnull or a.attgenerated <> '')
+            and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]))
+    order by not i.indisprimary, 1 limit 1) candidate on true
 left join columns k on k.attrelid = c.oid
 left join configuration f on f.oid = c.oid
 left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
@@ -136,11 +151,22 @@ where c.relkind in ('r', 'p', 'f') and c.relpersistence in ('p', 'u') and c.oid 
   and n.nspname <> $2 and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
 order by 1, 2";
 
+const CHANGED: &str = "
+select pg_catalog.obj_description(oid, 'pg_publication') from pg_catalog.pg_publication where pubname = $1";
+
 /// Tables of every kind, members of extensions included.
-pub(super) async fn tables(client: &Client) -> Result<Vec<Table>, PgError> {
+pub(super) async fn tables(client: &Client, ours: &ReplicationNames) -> Result<Vec<Table>, PgError> {
     let refuses_generated = client.version().refuses_generated_identities();
-    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
-        &[(&FIRST_USER_OID, Type::OID), (&JOURNAL_SCHEMA, Type::TEXT), (&refuses_generated, Type::BOOL)];
+    let publication = ours.publication.as_str();
+    let rows = client.query("look for changed replica identities", CHANGED, &[(&publication, Type::TEXT)]).await?;
+    let comment: Option<String> = rows.first().map(|row| client.get(row, 0)).transpose()?.flatten();
+    let changed = comment.as_deref().and_then(|comment| comment.strip_prefix(IDENTITY_RECORD)).unwrap_or("[]");
+    let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] = &[
+        (&FIRST_USER_OID, Type::OID),
+        (&JOURNAL_SCHEMA, Type::TEXT),
+        (&refuses_generated, Type::BOOL),
+        (&changed, Type::TEXT),
+    ];
     let rows = client.query("list tables", TABLES, parameters).await?;
     rows.iter().map(|row| table(client, row)).collect()
 }
@@ -152,6 +178,10 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
     let types: Vec<String> = client.get(row, 7)?;
     let generated: Vec<bool> = client.get(row, 8)?;
     let identity: String = client.get(row, 10)?;
+    let candidate = match (client.get::<Option<String>>(row, 11)?, client.get(row, 25)?) {
+        (Some(name), Some(oid)) => Some(CandidateIndex { name: Ident::new(name), oid }),
+        _ => None,
+    };
     let row_security = match (client.get(row, 12)?, client.get(row, 13)?) {
         (false, _) => RowSecurity::Off,
         (true, false) => RowSecurity::Enabled,
@@ -177,11 +207,9 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         replica_identity: match identity.as_str() {
             "key" => ReplicaIdentity::Key,
             "full" => ReplicaIdentity::Full,
-            "generated" => ReplicaIdentity::Unusable { flaw: IdentityFlaw::Generated, candidate: client.get(row, 11)? },
-            "incomparable" => {
-                ReplicaIdentity::Unusable { flaw: IdentityFlaw::Incomparable, candidate: client.get(row, 11)? }
-            }
-            _ => ReplicaIdentity::Missing { candidate: client.get(row, 11)?, full_serves: client.get(row, 22)? },
+            "generated" => ReplicaIdentity::Unusable { flaw: IdentityFlaw::Generated, candidate },
+            "incomparable" => ReplicaIdentity::Unusable { flaw: IdentityFlaw::Incomparable, candidate },
+            _ => ReplicaIdentity::Missing { candidate, full_serves: client.get(row, 22)? },
         },
         row_security,
         owner: client.get(row, 14)?,

@@ -1,9 +1,10 @@
-//! Dropping what replicates, in the order in which nothing is left hanging: subscription, slot, publication.
+//! Dropping what replicates, in the order in which nothing is left hanging: subscription, slot, what was changed for the
+//! publication, publication.
 //!
 //! Every object is found by its name, which `sql::names` makes from the database's: no record of a run is needed.
 
 use super::replication::WithSlot;
-use super::{Context, journal, replication};
+use super::{Context, identity, journal, replication};
 use crate::logger;
 use crate::pg::{Client, PgError, Server};
 use crate::sql::Sql;
@@ -18,7 +19,7 @@ pub struct Swept {
     pub left: Vec<String>,
 }
 
-/// Drops subscription, slot and publication of a database, going on past errors. A side that does not have the database, or
+/// Drops subscription, slot and publications of a database, going on past errors. A side that does not have the database, or
 /// cannot be reached, only says so when something of ours may be there.
 pub(super) async fn drop_replication(
     source: &Server,
@@ -82,11 +83,23 @@ async fn drop_where_reached(
         );
     }
     match &source {
-        Some(Ok(client)) => swept.record(
-            replication::drop_publication(client, names).await,
-            format!("publication {} on the source", names.publication),
-            format!("DROP PUBLICATION {} in source database {database:?}", names.publication),
-        ),
+        Some(Ok(client)) => {
+            let restored = identity::restore(client, target.as_ref().and_then(|it| it.as_ref().ok()), names).await;
+            let mut publications = vec![&names.insert_publication];
+            match restored {
+                Ok(left) if left.is_empty() => publications.push(&names.publication),
+                // It holds the record of what is to be restored.
+                Ok(left) => swept.left.extend(left),
+                Err(error) => swept.left.push(format!("replica identities on the source: {}", error.words())),
+            }
+            for publication in publications {
+                swept.record(
+                    replication::drop_publication(client, publication).await,
+                    format!("publication {publication} on the source"),
+                    format!("DROP PUBLICATION {publication} in source database {database:?}"),
+                );
+            }
+        }
         None => {}
         Some(Err(error)) if is_missing_database(error) => {}
         Some(Err(error)) => swept.left.push(format!(

@@ -123,7 +123,7 @@ impl Run<'_> {
         let content = &migration.content;
         let manner = Manner::new(migration, self.plan.index_jobs);
         let snapshot = if migration.transfer == Transfer::SlotHandOver {
-            replication::create_publication(context, name, names, &content.published, migration.transfer).await?;
+            replication::create_publications(context, name, names, content, migration.transfer).await?;
             Snapshot::with_slot(context, name, &names.slot).await?
         } else {
             Snapshot::take(context, name).await?
@@ -152,7 +152,7 @@ impl Run<'_> {
 
         if migration.transfer == Transfer::SlotHandOver {
             let client = context.target.connect(name).await?;
-            replication::take_over_slot(context, &client, names).await?;
+            replication::take_over_slot(context, &client, names, content).await?;
             self.watch(content).await?.until(Goal::Streaming).await?;
             journal::complete(&client).await?;
             self.set_progress(Progress::Replicating);
@@ -174,7 +174,7 @@ impl Run<'_> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
         let manner = Manner::new(migration, self.plan.index_jobs);
-        replication::create_publication(context, name, names, &content.published, migration.transfer).await?;
+        replication::create_publications(context, name, names, content, migration.transfer).await?;
 
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, None).await?;
@@ -185,7 +185,7 @@ impl Run<'_> {
 
         self.stage(Stage::Copy);
         let client = context.target.connect(name).await?;
-        replication::copy_by_subscription(context, &client, names, migration.transfer).await?;
+        replication::copy_by_subscription(context, &client, names, content, migration.transfer).await?;
         let watch = self.watch(content).await?;
         watch.until(Goal::Tables).await?;
 

@@ -1,13 +1,15 @@
 //! Publication, subscription and slot of one database.
 
+use std::collections::HashSet;
+
 use tokio_postgres::error::SqlState;
 
-use super::{Context, snapshot};
+use super::{Context, identity, snapshot};
 use crate::error::Error;
 use crate::facts::ServerVersion;
 use crate::facts::provider;
 use crate::pg::{Client, PgError};
-use crate::plan::Transfer;
+use crate::plan::{Content, Transfer};
 use crate::sql;
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
@@ -15,35 +17,58 @@ use crate::sql::{Ident, Literal, QualifiedName, Sql};
 /// How long a publication may wait for its tables. CREATE INDEX CONCURRENTLY or VACUUM may have one for hours.
 const PUBLICATION_LOCK_TIMEOUT: &str = "60s";
 
-/// Creates the publication of `tables`, which are listed one by one: FOR ALL TABLES would also publish those whose UPDATE and
-/// DELETE then fail for want of a replica identity.
-pub(super) async fn create_publication(
+/// Creates our publications, in which tables are listed one by one: FOR ALL TABLES would also publish those whose UPDATE and
+/// DELETE then fail for want of a replica identity. Where identities are changed for it, that comes between the publication,
+/// whose comment is the record of it, and its tables.
+pub(super) async fn create_publications(
     context: &Context,
     database: &str,
     names: &ReplicationNames,
-    tables: &[QualifiedName],
+    content: &Content,
     transfer: Transfer,
 ) -> Result<(), Error> {
     let client = context.source.connect(database).await?;
     let doing = format!("create publication {}", names.publication);
-    let through_extension = matches!(transfer, Transfer::SubscriptionCopies { aiven_extras: true });
-    let statement = if through_extension {
+    client.run(&*doing, sql!("set lock_timeout = {}", Literal::new(PUBLICATION_LOCK_TIMEOUT))).await?;
+    if matches!(transfer, Transfer::SubscriptionCopies { aiven_extras: true }) {
         let schema = extension_schema(&client).await?;
-        let tables = tables.iter().map(|table| Literal::new(crate::sql::render(table)));
-        sql!(
+        let tables = content.published.iter().map(|table| Literal::new(crate::sql::render(table)));
+        let statement = sql!(
             "select {}.pg_create_publication({}, 'INSERT,UPDATE,DELETE,TRUNCATE', variadic array[{}]::text[])",
             schema,
             Literal::new(names.publication.as_str()),
             Sql::join(tables, ", ")
-        )
-    } else if tables.is_empty() {
-        sql!("create publication {}", names.publication)
+        );
+        return Ok(client.run(doing, statement).await?);
+    }
+    let insert_only: HashSet<_> = content.insert_only.iter().collect();
+    let whole: Vec<_> = content.published.iter().filter(|it| !insert_only.contains(it)).map(only).collect();
+    if content.identity_changes.is_empty() {
+        let tables = if whole.is_empty() { Sql::from("") } else { sql!(" for table {}", Sql::join(whole, ", ")) };
+        client.run(doing, sql!("create publication {}{}", names.publication, tables)).await?;
     } else {
-        let tables = tables.iter().map(|table| sql!("only {}", table));
-        sql!("create publication {} for table {}", names.publication, Sql::join(tables, ", "))
-    };
-    client.run(&*doing, sql!("set lock_timeout = {}", Literal::new(PUBLICATION_LOCK_TIMEOUT))).await?;
-    Ok(client.run(doing, statement).await?)
+        let record = identity::record(&client, &content.identity_changes).await?;
+        let create = sql!(
+            "create publication {}; comment on publication {} is {}",
+            names.publication,
+            names.publication,
+            record
+        );
+        client.run(&*doing, create).await?;
+        identity::change(&client, &content.identity_changes).await?;
+        client.run(doing, sql!("alter publication {} add table {}", names.publication, Sql::join(whole, ", "))).await?;
+    }
+    if !content.insert_only.is_empty() {
+        let name = &names.insert_publication;
+        let tables = Sql::join(content.insert_only.iter().map(only), ", ");
+        let create = sql!("create publication {} for table {} with (publish = 'insert')", name, tables);
+        client.run(format!("create publication {name}"), create).await?;
+    }
+    Ok(())
+}
+
+fn only(table: &QualifiedName) -> Sql {
+    sql!("only {}", table)
 }
 
 async fn extension_schema(client: &Client) -> Result<Ident, PgError> {
@@ -55,13 +80,18 @@ async fn extension_schema(client: &Client) -> Result<Ident, PgError> {
 }
 
 /// Makes the subscription take over the slot: it streams from the slot's point, where the copied snapshot ends.
-pub(super) async fn take_over_slot(context: &Context, client: &Client, names: &ReplicationNames) -> Result<(), Error> {
+pub(super) async fn take_over_slot(
+    context: &Context,
+    client: &Client,
+    names: &ReplicationNames,
+    content: &Content,
+) -> Result<(), Error> {
     let options = sql!(
         "copy_data = false, create_slot = false, enabled = false, slot_name = {}{}",
         Literal::new(names.slot.as_str()),
         version_options(context, client)
     );
-    subscribe(context, client, names, &options).await?;
+    subscribe(context, client, names, content, &options).await?;
     let enable = sql!("alter subscription {} enable", names.subscription);
     Ok(client.run(format!("enable subscription {}", names.subscription), enable).await?)
 }
@@ -71,6 +101,7 @@ pub(super) async fn copy_by_subscription(
     context: &Context,
     client: &Client,
     names: &ReplicationNames,
+    content: &Content,
     transfer: Transfer,
 ) -> Result<(), Error> {
     if matches!(transfer, Transfer::SubscriptionCopies { aiven_extras: true }) {
@@ -90,7 +121,7 @@ pub(super) async fn copy_by_subscription(
         Literal::new(names.slot.as_str()),
         version_options(context, client)
     );
-    subscribe(context, client, names, &options).await
+    subscribe(context, client, names, content, &options).await
 }
 
 /// `streaming` (14 on both sides) applies large transactions without spooling them on the source. `disable_on_error` (15)
@@ -100,12 +131,19 @@ fn version_options(context: &Context, client: &Client) -> &'static str {
     if both { ", streaming = on" } else { "" }
 }
 
-async fn subscribe(context: &Context, client: &Client, names: &ReplicationNames, options: &Sql) -> Result<(), Error> {
+async fn subscribe(
+    context: &Context,
+    client: &Client,
+    names: &ReplicationNames,
+    content: &Content,
+    options: &Sql,
+) -> Result<(), Error> {
+    let inserts = (!content.insert_only.is_empty()).then_some(&names.insert_publication);
     let statement = sql!(
         "create subscription {} connection {} publication {} with ({})",
         names.subscription,
         connection(context, client.database()),
-        names.publication,
+        Sql::join([&names.publication].into_iter().chain(inserts), ", "),
         options
     );
     client.keep_out_of_log().await?;
@@ -268,15 +306,15 @@ pub(super) async fn subscription_oid(client: &Client, names: &ReplicationNames) 
     rows.first().map(|row| client.get(row, 0)).transpose()
 }
 
-/// Drops the publication.
-pub(super) async fn drop_publication(client: &Client, names: &ReplicationNames) -> Result<bool, PgError> {
+/// Drops one of our publications; `false` when there is none.
+pub(super) async fn drop_publication(client: &Client, publication: &Ident) -> Result<bool, PgError> {
     let query = "select exists (select from pg_catalog.pg_publication where pubname = $1)";
-    let name = names.publication.as_str();
+    let name = publication.as_str();
     let row = client.one("look for the publication", query, &[(&name, tokio_postgres::types::Type::TEXT)]).await?;
     let there = client.get(&row, 0)?;
     if there {
-        let drop = sql!("drop publication if exists {}", names.publication);
-        client.run(format!("drop publication {}", names.publication), drop).await?;
+        let drop = sql!("drop publication if exists {}", publication);
+        client.run(format!("drop publication {publication}"), drop).await?;
     }
     Ok(there)
 }

@@ -144,7 +144,7 @@ fn contents(
 ) -> Contents {
     let names = ReplicationNames::new(name, settings.mangle);
     let published = match previous::find(&facts.source, name, source, Some(target), &names, None) {
-        Previous::Running(publication) => Some(publication.tables.iter().collect::<HashSet<_>>()),
+        Previous::Running(published) => Some(published.into_iter().collect::<HashSet<_>>()),
         Previous::Nothing | Previous::Leftovers => None,
     };
     let on_target = target.tables_by_name();

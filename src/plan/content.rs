@@ -1,7 +1,7 @@
 //! What a database holds, sorted by what has to be done with it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::{Content, TablePlan, select};
 use crate::facts::{DatabaseFacts, Persistence, Table, TableKind};
@@ -9,33 +9,22 @@ use crate::settings::Selection;
 use crate::sql::names::PREFIX;
 use crate::sql::{Ident, QualifiedName};
 
-/// Sorts `source`. `published` is what the publication holds, or will hold; `None` where nothing is replicated. `existing`
-/// is the target database whose tables are filled, where it keeps those it has.
+/// Sorts `source`, as if nothing were replicated. `existing` is the target database whose tables are filled, where it keeps
+/// those it has.
 pub(super) fn sort(
     selection: &Selection,
     database: &str,
     source: &DatabaseFacts,
     existing: Option<&DatabaseFacts>,
-    published: Option<Vec<QualifiedName>>,
 ) -> Content {
-    let replicated = published.is_some();
     let existing = existing.map(DatabaseFacts::tables_by_name).unwrap_or_default();
     let mut tables: Vec<TablePlan> = carried(selection, database, source)
         .iter()
         .map(|carried| plan_table(carried, existing.get(&carried.table.name).copied()))
         .collect();
     tables.sort_by_key(|table| Reverse(table.bytes));
-    let recopied = match &published {
-        Some(published) => {
-            let published: HashSet<_> = published.iter().collect();
-            tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect()
-        }
-        None => Vec::new(),
-    };
     Content {
         tables,
-        published: published.unwrap_or_default(),
-        recopied,
         sequences: source.sequences.iter().filter(|it| it.extension.is_none()).map(|it| it.name.clone()).collect(),
         materialized_views: source
             .materialized_views
@@ -51,7 +40,6 @@ pub(super) fn sort(
             .collect(),
         publications: source.publications.iter().any(|publication| !publication.name.starts_with(PREFIX)),
         event_triggers: source.event_triggers.iter().any(|trigger| trigger.extension.is_none()),
-        powerless_owners: replicated && source.powerless_owners,
         large_objects: source.large_objects.count > 0,
         seen: source
             .tables
@@ -64,9 +52,19 @@ pub(super) fn sort(
     }
 }
 
-/// The tables whose changes a publication of ours may carry. Partitions are listed one by one, so that the target may
-/// attach them as it likes; their roots never are. A partition whose rows belong to other partitions on the target is not.
+/// The tables whose every change a publication may carry as they are.
 pub(super) fn publishable<'a>(
+    selection: &'a Selection,
+    database: &'a str,
+    source: &'a DatabaseFacts,
+) -> impl Iterator<Item = &'a Table> {
+    replicable(selection, database, source).filter(|table| table.replica_identity.serves())
+}
+
+/// The tables that a publication of ours may hold, whatever identifies their rows. Partitions are listed one by one, so that
+/// the target may attach them as it likes; their roots never are. A partition whose rows belong to other partitions on the
+/// target is not.
+pub(super) fn replicable<'a>(
     selection: &'a Selection,
     database: &'a str,
     source: &'a DatabaseFacts,
@@ -75,7 +73,6 @@ pub(super) fn publishable<'a>(
         select::carries(selection, database, table)
             && table.extension.is_none()
             && table.persistence == Persistence::Permanent
-            && table.replica_identity.serves()
             && table.load_through.is_none()
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Content, DatabasePlan, Migration, Plan, Transfer, Work, build};
 use crate::conninfo::ConnInfo;
 use crate::facts::{DatabaseFacts, Facts, ServerFacts, fixture};
-use crate::settings::{Environment, RolePasswords, Selection, Settings, TablePattern};
+use crate::settings::{Environment, IdentityPolicy, RolePasswords, Selection, Settings, TablePattern};
 use crate::sql::Ident;
 
 /// A good pair of servers, and a user who asked for nothing special.
@@ -120,6 +120,7 @@ fn settings() -> Settings {
         max_replication_lag: None,
         stop_replication: false,
         lag_timeout: Duration::from_secs(86_400),
+        replica_identity: IdentityPolicy::CopyAtFinish,
         verification: None,
         max_total_size: None,
         pgbin: None,

@@ -6,6 +6,7 @@ mod content;
 pub(crate) mod creation;
 #[cfg(test)]
 pub(crate) mod example;
+mod identity;
 pub(crate) mod method;
 mod previous;
 mod reserved;
@@ -15,10 +16,11 @@ pub(crate) mod select;
 pub(crate) mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
 use self::capacity::{Capacity, Share};
+pub use self::identity::IdentityChange;
 pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::conninfo::Secret;
@@ -173,8 +175,12 @@ pub struct Content {
     pub properties: DatabaseProperties,
     /// Rows to copy, largest first.
     pub tables: Vec<TablePlan>,
-    /// Tables in the publication.
+    /// Tables that a publication of ours holds.
     pub published: Vec<QualifiedName>,
+    /// Those of them whose INSERTs alone are published.
+    pub insert_only: Vec<QualifiedName>,
+    /// Those of them whose replica identity is changed before.
+    pub identity_changes: Vec<IdentityChange>,
     /// Tables copied whole once more at the finish, because replication does not carry them.
     pub recopied: Vec<TablePlan>,
     /// Sequences whose values are carried at the finish.
@@ -197,6 +203,24 @@ pub struct Content {
     pub seen: BTreeMap<QualifiedName, Vec<Ident>>,
     /// OIDs, on the source, of indexes that serve as replica identity without being a constraint's.
     pub identity_indexes: Vec<u32>,
+}
+
+impl Content {
+    /// Nothing of it is replicated after all.
+    fn forget_replication(&mut self) {
+        self.published.clear();
+        self.insert_only.clear();
+        self.identity_changes.clear();
+        self.recopied.clear();
+        self.powerless_owners = false;
+    }
+
+    /// Replication carries what is published: everything else that is copied has to be copied again.
+    fn replicate(&mut self, source: &DatabaseFacts) {
+        self.powerless_owners = source.powerless_owners;
+        let published: HashSet<_> = self.published.iter().collect();
+        self.recopied = self.tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect();
+    }
 }
 
 /// How rows go to the target.
@@ -320,12 +344,13 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
         (Ok(source), Ok(target)) => {
             let previous = previous::find(&facts.source, &pair.name, source, target, &names, settings.force_method);
             match previous {
-                Previous::Running(publication) => {
-                    let published = Some(publication.tables.clone());
-                    let content = Content {
+                Previous::Running(published) => {
+                    let mut content = Content {
                         properties: creation::properties(facts, roles, &pair.name, true),
-                        ..content::sort(&settings.selection, &pair.name, source, target, published)
+                        published,
+                        ..content::sort(&settings.selection, &pair.name, source, target)
                     };
+                    content.replicate(source);
                     let rights = reserved::rights(facts, settings, roles, source, true);
                     Work::Continue { content: Box::new(content), rights: Box::new(rights) }
                 }
@@ -379,9 +404,12 @@ fn migration(
         Creation::UseEmpty { clean: false } | Creation::UseFilled => target,
         Creation::UseEmpty { clean: true } | Creation::Create(_) | Creation::Recreate(_) => None,
     };
-    let published = (transfer != Transfer::Dump)
-        .then(|| content::publishable(selection, &pair.name, source).map(|table| table.name.clone()).collect());
-    let content = content::sort(selection, &pair.name, source, existing, published);
+    let mut content = content::sort(selection, &pair.name, source, existing);
+    if transfer != Transfer::Dump {
+        let both = (source, existing);
+        identity::publish(&mut content, settings, &facts.source.user, &pair.name, both, transfer);
+        content.replicate(source);
+    }
     let owns_public = reserved::owns_public(facts, &creation, target);
     Migration {
         rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, source, owns_public) },
@@ -441,9 +469,7 @@ fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabaseP
         migration.obstacles = capacity.take(method::share(facts, migration));
         if !migration.obstacles.is_empty() && settings.force_method.is_none() {
             migration.transfer = Transfer::Dump;
-            migration.content.published.clear();
-            migration.content.recopied.clear();
-            migration.content.powerless_owners = false;
+            migration.content.forget_replication();
         }
     }
 }

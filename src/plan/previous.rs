@@ -3,30 +3,32 @@
 use crate::facts::{DatabaseFacts, Publication, ServerFacts};
 use crate::settings::Method;
 use crate::sql::names::ReplicationNames;
+use crate::sql::{Ident, QualifiedName};
 
 /// What an earlier run left behind.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Previous<'a> {
+#[derive(Clone, Debug)]
+pub(super) enum Previous {
     /// No replication object of ours.
     Nothing,
-    /// A replication that works: this publication, its slot, and an enabled subscription.
-    Running(&'a Publication),
+    /// A replication that works: publications of these tables, their slot, and an enabled subscription.
+    Running(Vec<QualifiedName>),
     /// Some of a replication's objects, from a run that was killed.
     Leftovers,
 }
 
 /// Looks for the objects called `names`.
-pub(super) fn find<'a>(
+pub(super) fn find(
     server: &ServerFacts,
     database: &str,
-    source: &'a DatabaseFacts,
+    source: &DatabaseFacts,
     target: Option<&DatabaseFacts>,
     names: &ReplicationNames,
     forced: Option<Method>,
-) -> Previous<'a> {
+) -> Previous {
     let slot =
         server.slots.iter().any(|slot| slot.name == names.slot.as_str() && slot.database.as_deref() == Some(database));
-    let publication = source.publications.iter().find(|found| found.name == names.publication.as_str());
+    let publication = |name: &Ident| source.publications.iter().find(|found| found.name == name.as_str());
+    let (publication, inserts) = (publication(&names.publication), publication(&names.insert_publication));
     let subscription =
         target.and_then(|target| target.subscriptions.iter().find(|found| found.name == names.subscription.as_str()));
     // A journal that does not say so means: killed after the subscription was enabled, before the schema was complete.
@@ -35,9 +37,10 @@ pub(super) fn find<'a>(
         (Some(subscription), Some(publication))
             if slot && subscription.enabled && complete && forced != Some(Method::Dump) =>
         {
-            Previous::Running(publication)
+            let tables = [Some(publication), inserts].into_iter().flatten().flat_map(|it: &Publication| &it.tables);
+            Previous::Running(tables.cloned().collect())
         }
-        (None, None) if !slot => Previous::Nothing,
+        (None, None) if !slot && inserts.is_none() => Previous::Nothing,
         _ => Previous::Leftovers,
     }
 }

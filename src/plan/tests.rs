@@ -3,11 +3,11 @@
 use super::example::{Example, pattern};
 use super::*;
 use crate::facts::{
-    Blocker, DatabaseSetting, Journal, JournalOrigin, Membership, Persistence, Probe, ReplicaIdentity, ServerVersion,
-    Table, TableKind, fixture,
+    Blocker, CandidateIndex, DatabaseSetting, IdentityFlaw, Journal, JournalOrigin, Membership, Persistence, Probe,
+    ReplicaIdentity, ServerVersion, Table, TableKind, fixture,
 };
-use crate::settings::TableFilter;
-use crate::sql::QualifiedName;
+use crate::settings::{IdentityPolicy, TableFilter};
+use crate::sql::{Ident, QualifiedName};
 
 /// One change, the transfer that follows, and the obstacles that stand in the way of replication.
 pub(crate) type MethodCase = (&'static str, fn(&mut Example), Transfer, &'static [&'static str]);
@@ -326,6 +326,39 @@ fn tables_that_replication_does_not_carry_are_copied_again_at_the_finish() {
     assert_eq!(names(&content.recopied), ["log", "cache", "spatial_ref_sys"]);
     assert_eq!(content.recopied[2].condition.as_deref(), Some("WHERE srid > 998999"));
     assert_eq!(content.partition_roots, [fixture::public("events")]);
+}
+
+#[test]
+fn a_policy_publishes_the_tables_that_it_fits_and_copies_the_others_again() {
+    let candidate = || Some(CandidateIndex { name: Ident::new("log_key"), oid: 16_500 });
+    let policies: &[(IdentityPolicy, &[&str], &[&str])] = &[
+        (IdentityPolicy::CopyAtFinish, &[], &["bare", "keyed", "odd", "foreign"]),
+        (IdentityPolicy::Fail, &[], &["bare", "keyed", "odd", "foreign"]),
+        (IdentityPolicy::Full, &["bare", "keyed"], &["odd", "foreign"]),
+        (IdentityPolicy::Index, &["keyed"], &["bare", "odd", "foreign"]),
+        (IdentityPolicy::InsertOnly, &["bare", "keyed", "odd"], &["foreign"]),
+    ];
+    for (policy, published, recopied) in policies {
+        let mut example = Example::new();
+        example.settings.replica_identity = *policy;
+        let table = |name, replica_identity| Table { replica_identity, ..fixture::table(name) };
+        let missing = |candidate, full_serves| ReplicaIdentity::Missing { candidate, full_serves };
+        Example::demote(&mut example.facts.source);
+        example.source().tables = vec![
+            table("bare", missing(None, true)),
+            table("keyed", missing(candidate(), true)),
+            table("odd", ReplicaIdentity::Unusable { flaw: IdentityFlaw::Incomparable, candidate: None }),
+            Table { owned: false, ..table("foreign", missing(candidate(), true)) },
+        ];
+        let plan = example.plan();
+        let content = plan.content("app");
+        let public = |names: &[&str]| names.iter().map(|name| fixture::public(name)).collect::<Vec<_>>();
+        assert_eq!(content.published, public(published), "{policy:?}");
+        assert_eq!(names(&content.recopied), *recopied, "{policy:?}");
+        assert_eq!(plan.transfer("app"), Transfer::SlotHandOver, "{policy:?}");
+        assert_eq!(content.insert_only.len(), if *policy == IdentityPolicy::InsertOnly { 3 } else { 0 });
+        assert_eq!(content.identity_indexes.len(), usize::from(*policy == IdentityPolicy::Index));
+    }
 }
 
 /// A partitioned table whose two partitions other rows belong to on another server.

@@ -4,10 +4,12 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use super::{
-    Environment, Level, Method, OutputSettings, RolePasswords, Selection, Settings, TableFilter, TablePattern,
-    Verification,
+    Environment, IdentityPolicy, Level, Method, OutputSettings, RolePasswords, Selection, Settings, TableFilter,
+    TablePattern, Verification,
 };
-use crate::cli::{ForcedMethod, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel, VerifyOptions};
+use crate::cli::{
+    ForcedMethod, IdentityOption, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel, VerifyOptions,
+};
 use crate::conninfo::ConnInfo;
 use crate::error::{self, Error, Kind};
 
@@ -108,6 +110,13 @@ impl Settings {
             max_replication_lag,
             stop_replication: options.stop_replication,
             lag_timeout,
+            replica_identity: match options.replica_identity {
+                IdentityOption::CopyAtFinish => IdentityPolicy::CopyAtFinish,
+                IdentityOption::Fail => IdentityPolicy::Fail,
+                IdentityOption::Full => IdentityPolicy::Full,
+                IdentityOption::Index => IdentityPolicy::Index,
+                IdentityOption::InsertOnly => IdentityPolicy::InsertOnly,
+            },
             verification,
             max_total_size: options.dbs_max_total_size.and_then(|bytes| u64::try_from(bytes).ok()),
             pgbin: options.pgbin,

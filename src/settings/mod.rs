@@ -44,6 +44,8 @@ pub struct Settings {
     pub stop_replication: bool,
     /// How long the wait may take.
     pub lag_timeout: Duration,
+    /// What is done about tables whose UPDATEs and DELETEs could not be replicated.
+    pub replica_identity: IdentityPolicy,
     /// What is compared when all else is done; `None`: nothing.
     pub verification: Option<Verification>,
     /// Largest total size in bytes that validation lets pass.
@@ -118,6 +120,22 @@ pub enum Method {
     Replication,
     /// Copied once.
     Dump,
+}
+
+/// What is done about tables whose UPDATEs and DELETEs replication cannot carry, because they have no replica identity or
+/// one that does not serve. Where a policy does not fit a table, it is copied once more at the finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdentityPolicy {
+    /// They are not published; they are copied whole once more at the finish.
+    CopyAtFinish,
+    /// They are an error.
+    Fail,
+    /// Until the finish, their replica identity on the source is the whole row.
+    Full,
+    /// Until the finish, it is a unique index that they have.
+    Index,
+    /// Their INSERTs are replicated, and nothing else ever.
+    InsertOnly,
 }
 
 /// Which databases, roles, extensions and rows.

@@ -1,6 +1,7 @@
 //! Names of the objects that we create on servers.
 //!
-//! `aiven_db_migrate_<database>_pub`, `_sub` and `_slot`: provider guides tell users to look for them, so the prefix stays.
+//! `aiven_db_migrate_<database>_pub`, `_ins`, `_sub` and `_slot`: provider guides tell users to look for them, so the prefix
+//! stays.
 //! The database's name becomes `[a-z0-9_]`, the alphabet of slot names; where that loses something, or the result would be
 //! longer than the 63 bytes of a name, the first 8 hex digits of the MD5 of the name keep two databases apart.
 
@@ -14,6 +15,10 @@ pub const PREFIX: &str = "aiven_db_migrate_";
 /// Schema of the journal in a target database. Names that begin with `pg_` are reserved for the system.
 pub const JOURNAL_SCHEMA: &str = "_pg_migrate";
 
+/// How the comment of our publication begins when replica identities have been changed on the source; what they were
+/// follows as JSON. The record is where the change is, and ends with the publication, which is found by its name.
+pub const IDENTITY_RECORD: &str = "pg_migrate restores these replica identities when it drops this publication: ";
+
 /// Longest name PostgreSQL keeps, in bytes (`NAMEDATALEN - 1`).
 const MAX_BYTES: usize = 63;
 
@@ -25,6 +30,8 @@ const SUFFIX_BYTES: usize = 5;
 pub struct ReplicationNames {
     /// Publication in the source database.
     pub publication: Ident,
+    /// A second one, of tables whose INSERTs alone are replicated.
+    pub insert_publication: Ident,
     /// Subscription in the target database.
     pub subscription: Ident,
     /// Slot on the source server.
@@ -36,7 +43,12 @@ impl ReplicationNames {
     pub fn new(database: &str, mangle: bool) -> Self {
         let body = if mangle { md5_hex(database) } else { slot_safe(database) };
         let name = |suffix: &str| Ident::new(format!("{PREFIX}{body}_{suffix}"));
-        Self { publication: name("pub"), subscription: name("sub"), slot: name("slot") }
+        Self {
+            publication: name("pub"),
+            insert_publication: name("ins"),
+            subscription: name("sub"),
+            slot: name("slot"),
+        }
     }
 }
 

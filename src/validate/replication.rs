@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Database, Found, list};
-use crate::facts::{DatabaseFacts, IdentityFlaw, Persistence, ReplicaIdentity, Side, Table, TableKind};
-use crate::settings::Method;
+use crate::facts::{CandidateIndex, DatabaseFacts, IdentityFlaw, Persistence, ReplicaIdentity, Side, Table, TableKind};
+use crate::settings::{IdentityPolicy, Method};
 use crate::sql;
 use crate::sql::{Ident, QualifiedName};
 
@@ -25,6 +25,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("replica-identity", replica_identity),
     Check::new("generated-identity", generated_identity),
     Check::new("incomparable-rows", incomparable_rows),
+    Check::new("identity-change", identity_changes),
+    Check::new("insert-only", insert_only),
     Check::new("unlogged-table", unlogged),
     Check::new("hash-partitions", hash_partitions),
     Check::new("large-objects", large_objects),
@@ -83,23 +85,21 @@ fn replica_identity(case: &Case<'_>) -> Vec<Found> {
                 None => format!("{key} (…)"),
             };
             let message = "it has no replica identity, and is not published, because that would make every UPDATE and \
-                           DELETE on the source fail; it is copied with the snapshot, and once more as a whole at the \
-                           finish";
-            Some(Found::warning(database.table(name), message).fix(database.on_source(fix)))
+                           DELETE on the source fail";
+            Some(copied_again(case, database, table, message).fix(database.on_source(fix)))
         })
         .collect()
 }
 
 fn generated_identity(case: &Case<'_>) -> Vec<Found> {
-    let message = "its replica identity holds a generated column, which is not published, so that UPDATE and DELETE would \
-                   fail; the table is copied with the snapshot, and once more as a whole at the finish";
+    let message =
+        "its replica identity holds a generated column, which is not published, so that UPDATE and DELETE would fail";
     unusable(case, IdentityFlaw::Generated, message)
 }
 
 fn incomparable_rows(case: &Case<'_>) -> Vec<Found> {
     let message = "its replica identity is the whole row, and a column's type (such as json, xml or point) has no equality \
-                   operator, so that an UPDATE or DELETE would stop replication; the table is copied with the snapshot, \
-                   and once more as a whole at the finish";
+                   operator, so that an UPDATE or DELETE would stop replication";
     unusable(case, IdentityFlaw::Incomparable, message)
 }
 
@@ -121,13 +121,51 @@ fn unusable(case: &Case<'_>, flaw: IdentityFlaw, message: &str) -> Vec<Found> {
                     sql!("ALTER TABLE {} REPLICA IDENTITY USING INDEX", table.name)
                 ),
             };
-            Found::warning(database.table(&table.name), message).fix(database.on_source(fix))
+            copied_again(case, database, table, message).fix(database.on_source(fix))
         })
         .collect()
 }
 
-fn using_index(table: &QualifiedName, index: &str) -> String {
-    sql!("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, Ident::new(index)).to_string()
+/// A table that is not published because of `reason`: an error where the user asked for that.
+fn copied_again(case: &Case<'_>, database: Database<'_>, table: &Table, reason: &str) -> Found {
+    if case.settings.replica_identity == IdentityPolicy::Fail {
+        let message = format!("Table {} in database '{}' cannot be replicated: {reason}", table.name, database.name);
+        return Found::error(database.table(&table.name), message);
+    }
+    let follows = "it is copied with the snapshot, and once more as a whole at the finish";
+    Found::warning(database.table(&table.name), format!("{reason}; {follows}"))
+}
+
+fn using_index(table: &QualifiedName, index: &CandidateIndex) -> String {
+    sql!("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, index.name).to_string()
+}
+
+fn identity_changes(case: &Case<'_>) -> Vec<Found> {
+    case.replications()
+        .flat_map(|(database, migration)| migration.content.identity_changes.iter().map(move |it| (database, it)))
+        .map(|(database, change)| {
+            let message = match &change.index {
+                Some(index) => format!("until the replication ends, index {index} is its replica identity on the source"),
+                None => "until the replication ends, its replica identity on the source is the whole row: its UPDATEs and \
+                         DELETEs write more WAL, and each reads the whole table on the target unless that has a fitting \
+                         index"
+                    .to_owned(),
+            };
+            Found::info(database.table(&change.table), message)
+        })
+        .collect()
+}
+
+fn insert_only(case: &Case<'_>) -> Vec<Found> {
+    case.replications()
+        .flat_map(|(database, migration)| migration.content.insert_only.iter().map(move |it| (database, it)))
+        .map(|(database, table)| {
+            let message = "only its INSERTs are replicated: what UPDATE, DELETE and TRUNCATE do to it on the source from now \
+                           on never arrives";
+            let fix = "--replica-identity copy-at-finish, unless rows are only ever added to it";
+            Found::warning(database.table(table), message).fix(fix)
+        })
+        .collect()
 }
 
 fn unlogged(case: &Case<'_>) -> Vec<Found> {
@@ -231,10 +269,12 @@ fn slot_wal_limit(case: &Case<'_>) -> Vec<Found> {
 #[cfg(test)]
 pub(super) mod tests {
     use crate::facts::{
-        Blocker, IdentityFlaw, LargeObjects, Persistence, Probe, ReplicaIdentity, Table, TableKind, fixture,
+        Blocker, CandidateIndex, IdentityFlaw, LargeObjects, Persistence, Probe, ReplicaIdentity, Table, TableKind,
+        fixture,
     };
     use crate::plan::example::Example;
-    use crate::settings::Method;
+    use crate::settings::{IdentityPolicy, Method};
+    use crate::sql::Ident;
     use crate::validate::tests::{Change, ids};
     use crate::validate::{Severity, checks, validate};
 
@@ -275,6 +315,14 @@ pub(super) mod tests {
         }),
         ("generated-identity", |it| it.source().tables[0].replica_identity = flawed(IdentityFlaw::Generated)),
         ("incomparable-rows", |it| it.source().tables[0].replica_identity = flawed(IdentityFlaw::Incomparable)),
+        ("identity-change", |it| {
+            it.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate: None, full_serves: true };
+            it.settings.replica_identity = IdentityPolicy::Full;
+        }),
+        ("insert-only", |it| {
+            it.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate: None, full_serves: false };
+            it.settings.replica_identity = IdentityPolicy::InsertOnly;
+        }),
         ("unlogged-table", |it| it.source().tables[0].persistence = Persistence::Unlogged),
         ("hash-partitions", |it| {
             let tree = fixture::public("moods");
@@ -320,7 +368,7 @@ pub(super) mod tests {
     #[test]
     fn an_index_that_could_serve_as_replica_identity_is_named() {
         let mut example = Example::new();
-        let candidate = Some("orders_number_key".to_owned());
+        let candidate = Some(CandidateIndex { name: Ident::new("orders_number_key"), oid: 16_400 });
         example.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate, full_serves: true };
         let findings = validate(&example.facts, &example.settings, &example.plan());
         assert_eq!(
