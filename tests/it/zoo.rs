@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::harness::cli::Run;
-use crate::harness::cluster::{Cluster, Options};
+use crate::harness::cluster::Options;
 use crate::harness::pair::Pair;
 use crate::harness::versions::Versions;
 
