@@ -2,6 +2,7 @@
 
 mod database;
 mod dependents;
+mod parameters;
 mod probe;
 mod relations;
 mod reserved;
