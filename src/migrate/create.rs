@@ -137,11 +137,12 @@ fn create_statement(name: &Ident, entry: &DatabaseEntry, version: ServerVersion)
 }
 
 /// What an earlier run restored, as DROP takes it: schemas, and what is in `public`, which stays with its owner and
-/// privileges. Members of extensions go with nothing but their extension, which stays too.
+/// privileges. Members of extensions go with nothing but their extension, which stays too, and so does the journal: it says
+/// whose the large objects are.
 const RESTORED: &str = "
 with object(classid, oid) as (
     select 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid from pg_catalog.pg_namespace
-    where nspname not in ('information_schema', 'public') and nspname !~ '^pg_'
+    where nspname not in ('information_schema', 'public', '_pg_migrate') and nspname !~ '^pg_'
     union all
     select 'pg_catalog.pg_class'::pg_catalog.regclass, oid from pg_catalog.pg_class
     where relnamespace = pg_catalog.to_regnamespace('public') and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')

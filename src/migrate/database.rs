@@ -8,14 +8,14 @@ use super::lock::Lock;
 use super::schema::{Archive, Manner};
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
-use super::{Context, analyze, cancelled, cleanup, create, finish, journal, properties, replication, snapshot};
+use super::{
+    Context, analyze, cancelled, cleanup, create, finish, journal, large_objects, properties, replication, snapshot,
+};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
 use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, Transfer, Work};
 use crate::settings::Method;
-use crate::sql;
-use crate::sql::Literal;
 
 /// How far a database has come, for whoever has to clean up after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,9 +142,7 @@ impl Run<'_> {
         });
         let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
         pool.copy(name, snapshot.name(), load, content.tables.clone()).await?;
-        if content.large_objects && migration.transfer == Transfer::Dump {
-            self.large_objects(Some(&snapshot), &migration.rights).await?;
-        }
+        large_objects::carry(context, name, snapshot.name(), &migration.rights.owners, self.plan.jobs).await?;
         snapshot.release().await;
 
         self.stage(Stage::Indexes);
@@ -191,12 +189,10 @@ impl Run<'_> {
 
         self.stage(Stage::Indexes);
         archive.restore_after_identities(context, manner, &content.identity_indexes).await?;
-        if !content.recopied.is_empty() {
-            // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to
-            // be of one time.
-            finish::copy_again(context, name, content).await?;
-            watch.until(watch.position().await?).await?;
-        }
+        // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to be of
+        // one time.
+        finish::copy_again(context, name, content, &migration.rights.owners, self.plan.jobs).await?;
+        watch.until(watch.position().await?).await?;
         archive.restore_foreign_keys(context, manner).await?;
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
@@ -242,10 +238,7 @@ impl Run<'_> {
         watch.until(watch.position().await?).await?;
         self.stage(Stage::Finish);
         watch.must_hold_only(&content.seen).await?;
-        finish::copy_again(context, name, content).await?;
-        if content.large_objects {
-            self.large_objects(None, rights).await?;
-        }
+        finish::copy_again(context, name, content, &rights.owners, self.plan.jobs).await?;
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.
         watch.until(watch.position().await?).await?;
@@ -296,15 +289,6 @@ impl Run<'_> {
         for error in [source.err(), target.err()].into_iter().flatten() {
             tracing::debug!(target: logger::MIGRATE, "{}: {error}: {}", logger::database(name), error.words());
         }
-    }
-
-    async fn large_objects(&self, snapshot: Option<&Snapshot>, rights: &Rights) -> Result<(), Error> {
-        let source = self.context.source.connect(&self.database.name).await?;
-        source.run("read large objects", "begin isolation level repeatable read read only").await?;
-        if let Some(snapshot) = snapshot {
-            source.run("use the snapshot", sql!("set transaction snapshot {}", Literal::new(snapshot.name()))).await?;
-        }
-        finish::large_objects(self.context, &source, &rights.owners).await
     }
 
     async fn watch(&self, content: &Content) -> Result<Watch<'_>, Error> {

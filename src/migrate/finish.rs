@@ -7,7 +7,6 @@ use super::snapshot::Snapshot;
 use super::{Context, large_objects, sequences};
 use crate::error::Error;
 use crate::logger;
-use crate::pg::Client;
 use crate::plan::{Content, Owners, Rights};
 use crate::sql;
 use crate::sql::QualifiedName;
@@ -51,27 +50,26 @@ async fn materialized_views(context: &Context, database: &str, views: &[Qualifie
     Ok(failures)
 }
 
-/// Copies once more, whole, the tables that replication did not carry.
-pub(super) async fn copy_again(context: &Context, database: &str, content: &Content) -> Result<(), Error> {
-    if content.recopied.is_empty() {
-        return Ok(());
-    }
+/// Copies once more, whole, the tables that replication did not carry, and the large objects that have changed: all as one
+/// snapshot shows them.
+pub(super) async fn copy_again(
+    context: &Context,
+    database: &str,
+    content: &Content,
+    owners: &Owners,
+    jobs: usize,
+) -> Result<(), Error> {
     let snapshot = Snapshot::take(context, database).await?;
-    let sessions = Sessions::open(context, database, snapshot.name()).await?;
-    for table in &content.recopied {
-        context.check()?;
-        tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
-        sessions.copy(context, table, Load::Replace).await?;
+    if !content.recopied.is_empty() {
+        let sessions = Sessions::open(context, database, snapshot.name()).await?;
+        for table in &content.recopied {
+            context.check()?;
+            tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
+            sessions.copy(context, table, Load::Replace).await?;
+        }
     }
+    large_objects::carry(context, database, snapshot.name(), owners, jobs).await?;
     snapshot.release().await;
-    Ok(())
-}
-
-/// Copies the large objects that `source`'s transaction sees.
-pub(super) async fn large_objects(context: &Context, source: &Client, owners: &Owners) -> Result<(), Error> {
-    let count = large_objects::carry(context, source, owners).await?;
-    large_objects::remove_missing(context, source).await?;
-    tracing::info!(target: logger::MIGRATE, "{}: {count} large objects copied", logger::database(source.database()));
     Ok(())
 }
 

@@ -49,6 +49,16 @@ impl Sessions {
         Ok(Self { source, target, snapshot: snapshot.to_owned() })
     }
 
+    /// The source's, whose transaction has the snapshot.
+    pub(in crate::migrate) fn source(&self) -> &Client {
+        &self.source
+    }
+
+    /// The target's.
+    pub(in crate::migrate) fn target(&self) -> &Client {
+        &self.target
+    }
+
     pub(super) fn database(&self) -> &str {
         self.source.database()
     }
