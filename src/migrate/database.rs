@@ -277,7 +277,7 @@ impl Run<'_> {
             Err(error) if error.kind == Kind::Failed => failure = Some(error.chain()),
             outcome => outcome?,
         }
-        self.notice_all(properties::carry_access(context, name, &content.properties).await?);
+        self.notice_all(properties::carry_access(context, name, &content.properties, rights).await?);
         Ok(failure)
     }
 
