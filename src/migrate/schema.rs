@@ -183,7 +183,7 @@ impl Archive {
                 // The schema public is there already; what is left to restore of it is its owner.
                 && (entry.is_property() || !entry.is_public_schema() || manner.own_public)
         };
-        let list = self.contents.write_list(&wanted);
+        let list = self.contents.write_list(wanted);
         if list.is_empty() {
             return Ok(());
         }
