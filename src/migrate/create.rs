@@ -143,8 +143,8 @@ fn create_statement(name: &Ident, entry: &DatabaseEntry, version: ServerVersion)
 }
 
 /// What an earlier run restored, as DROP takes it: schemas, and what is in `public`, which stays with its owner and
-/// privileges. Members of extensions go with nothing but their extension, which stays too, and so does the journal: it says
-/// whose the large objects are.
+/// privileges. Members of extensions go with nothing but their extension, which stays too. The journal stays until the next
+/// one begins: it knows whose the large objects are.
 const RESTORED: &str = "
 with object(classid, oid) as (
     select 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid from pg_catalog.pg_namespace

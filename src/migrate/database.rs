@@ -4,13 +4,12 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::copy::{Load, Pool};
+use super::large_objects::Carrying;
 use super::lock::Lock;
 use super::schema::{Archive, Manner};
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
-use super::{
-    Context, analyze, cancelled, cleanup, create, finish, journal, large_objects, properties, replication, snapshot,
-};
+use super::{Context, analyze, cancelled, cleanup, copy, create, finish, journal, properties, replication, snapshot};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
@@ -35,6 +34,7 @@ enum Progress {
 /// What a database's work shares with the code that outlives it.
 struct Run<'a> {
     context: &'a Context,
+    pool: &'a Pool,
     plan: &'a Plan,
     database: &'a DatabasePlan,
     progress: std::sync::Mutex<Progress>,
@@ -45,6 +45,7 @@ struct Run<'a> {
 pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, database: &DatabasePlan) {
     let run = Run {
         context,
+        pool,
         plan,
         database,
         // A signal may come before the work is begun: what an earlier run left running goes on then, too.
@@ -59,7 +60,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Nothing => Ok(()),
-            Work::Migrate(migration) => run.migrate(pool, migration).await,
+            Work::Migrate(migration) => run.migrate(migration).await,
             Work::Continue { content, rights } => {
                 let _locks = Lock::take_both(context, &database.name).await?;
                 run.replicate_until_told(content, None, rights).await
@@ -84,7 +85,7 @@ impl Run<'_> {
         }
     }
 
-    async fn migrate(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
+    async fn migrate(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
@@ -99,7 +100,7 @@ impl Run<'_> {
         create::prepare(context, name, migration).await?;
         match migration.transfer {
             Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
-            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(pool, migration)).await,
+            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(migration)).await,
         }
     }
 
@@ -118,7 +119,7 @@ impl Run<'_> {
     }
 
     /// Copies a snapshot, which is that of a slot when replication is to go on from there.
-    async fn copy_snapshot(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
+    async fn copy_snapshot(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
         let manner = Manner::new(migration, self.plan.index_jobs);
@@ -135,14 +136,18 @@ impl Run<'_> {
         archive.restore_before_data(context, manner).await?;
 
         self.stage(Stage::Copy);
+        let (large_objects, shares) =
+            Carrying::divide(context, name, snapshot.name(), &migration.rights.owners).await?;
+        let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
+        let tables = content.tables.iter().map(|table| copy::Work::Table(table.clone(), load));
+        let work: Vec<_> = tables.chain(shares.into_iter().map(copy::Work::LargeObjects)).collect();
         context.events.send(Event::CopyPlanned {
             database: name.to_owned(),
             tables: content.tables.len(),
-            bytes: content.tables.iter().map(|table| table.bytes).sum(),
+            bytes: work.iter().map(copy::Work::bytes).sum(),
         });
-        let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
-        pool.copy(name, snapshot.name(), load, content.tables.clone()).await?;
-        large_objects::carry(context, name, snapshot.name(), &migration.rights.owners, self.plan.jobs).await?;
+        self.pool.copy(name, snapshot.name(), work).await?;
+        self.notice_all(large_objects.conclude(name));
         snapshot.release().await;
 
         self.stage(Stage::Indexes);
@@ -184,15 +189,18 @@ impl Run<'_> {
         self.stage(Stage::Copy);
         let client = context.target.connect(name).await?;
         replication::copy_by_subscription(context, &client, names, content, migration.transfer).await?;
+        self.notice_all(finish::large_objects(context, self.pool, name, &migration.rights.owners).await?);
         let watch = self.watch(content).await?;
         watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
         archive.restore_after_identities(context, manner, &content.identity_indexes).await?;
-        // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to be of
-        // one time.
-        finish::copy_again(context, name, content, &migration.rights.owners, self.plan.jobs).await?;
-        watch.until(watch.position().await?).await?;
+        if !content.recopied.is_empty() {
+            // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to
+            // be of one time.
+            finish::copy_again(context, name, content).await?;
+            watch.until(watch.position().await?).await?;
+        }
         archive.restore_foreign_keys(context, manner).await?;
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
@@ -238,7 +246,8 @@ impl Run<'_> {
         watch.until(watch.position().await?).await?;
         self.stage(Stage::Finish);
         watch.must_hold_only(&content.seen).await?;
-        finish::copy_again(context, name, content, &rights.owners, self.plan.jobs).await?;
+        finish::copy_again(context, name, content).await?;
+        self.notice_all(finish::large_objects(context, self.pool, name, &rights.owners).await?);
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.
         watch.until(watch.position().await?).await?;

@@ -1,10 +1,11 @@
 //! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
 //! materialized views, the source's own publications, event triggers.
 
-use super::copy::{Load, Sessions};
+use super::copy::{Load, Pool, Sessions, Work};
+use super::large_objects::Carrying;
 use super::schema::Archive;
 use super::snapshot::Snapshot;
-use super::{Context, large_objects, sequences};
+use super::{Context, sequences};
 use crate::error::Error;
 use crate::logger;
 use crate::plan::{Content, Owners, Rights};
@@ -50,27 +51,34 @@ async fn materialized_views(context: &Context, database: &str, views: &[Qualifie
     Ok(failures)
 }
 
-/// Copies once more, whole, the tables that replication did not carry, and the large objects that have changed: all as one
-/// snapshot shows them.
-pub(super) async fn copy_again(
-    context: &Context,
-    database: &str,
-    content: &Content,
-    owners: &Owners,
-    jobs: usize,
-) -> Result<(), Error> {
-    let snapshot = Snapshot::take(context, database).await?;
-    if !content.recopied.is_empty() {
-        let sessions = Sessions::open(context, database, snapshot.name()).await?;
-        for table in &content.recopied {
-            context.check()?;
-            tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
-            sessions.copy(context, table, Load::Replace).await?;
-        }
+/// Copies once more, whole, the tables that replication did not carry.
+pub(super) async fn copy_again(context: &Context, database: &str, content: &Content) -> Result<(), Error> {
+    if content.recopied.is_empty() {
+        return Ok(());
     }
-    large_objects::carry(context, database, snapshot.name(), owners, jobs).await?;
+    let snapshot = Snapshot::take(context, database).await?;
+    let sessions = Sessions::open(context, database, snapshot.name()).await?;
+    for table in &content.recopied {
+        context.check()?;
+        tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
+        sessions.copy(context, table, Load::Replace).await?;
+    }
     snapshot.release().await;
     Ok(())
+}
+
+/// Makes the large objects equal once more. Returns what was not carried of them.
+pub(super) async fn large_objects(
+    context: &Context,
+    pool: &Pool,
+    database: &str,
+    owners: &Owners,
+) -> Result<Vec<String>, Error> {
+    let snapshot = Snapshot::take(context, database).await?;
+    let (all, shares) = Carrying::divide(context, database, snapshot.name(), owners).await?;
+    pool.copy(database, snapshot.name(), shares.into_iter().map(Work::LargeObjects).collect()).await?;
+    snapshot.release().await;
+    Ok(all.conclude(database))
 }
 
 /// Restores what must not exist while rows still arrive: the source's own publications, privileges that take rights from

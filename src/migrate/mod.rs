@@ -79,8 +79,7 @@ pub struct Context {
     pub target_superuser: bool,
     /// Whether triggers and foreign keys can be switched off with `session_replication_role`.
     pub replica_role: bool,
-    /// Sessions of both sides that databases may open for ANALYZE and large objects beyond one of their own, over all
-    /// databases together.
+    /// Sessions that databases may open for ANALYZE beyond one of their own, over all databases together.
     pub sessions: Semaphore,
     /// Index builds at the same time, over all databases together.
     pub builds: Semaphore,

@@ -49,18 +49,13 @@ impl Sessions {
         Ok(Self { source, target, snapshot: snapshot.to_owned() })
     }
 
-    /// The source's, whose transaction has the snapshot.
-    pub(in crate::migrate) fn source(&self) -> &Client {
-        &self.source
-    }
-
-    /// The target's.
-    pub(in crate::migrate) fn target(&self) -> &Client {
-        &self.target
-    }
-
     pub(super) fn database(&self) -> &str {
         self.source.database()
+    }
+
+    /// The source's, inside the snapshot, and the target's.
+    pub(in crate::migrate) fn ends(&self) -> (&Client, &Client) {
+        (&self.source, &self.target)
     }
 
     pub(super) fn fit(&self, database: &str, snapshot: &str) -> bool {
