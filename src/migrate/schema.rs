@@ -200,7 +200,7 @@ impl Archive {
     }
 
     async fn restore(&self, context: &Context, manner: Manner<'_>, half: impl Fn(&Entry) -> bool) -> Result<(), Error> {
-        let list = self.contents.write_list(|entry| {
+        let wanted = |entry: &Entry| {
             half(entry)
                 && !entry.is_privilege()
                 && !entry.is_publication()
@@ -209,12 +209,18 @@ impl Archive {
                 && !entry.extension().is_some_and(|name| manner.skipped_extensions.contains(&name))
                 // The schema public is there already; what is left to restore of it is its owner.
                 && (entry.is_property() || !entry.is_public_schema() || manner.own_public)
-        });
+        };
+        let list = self.contents.write_list(wanted);
         if list.is_empty() {
             return Ok(());
         }
+        let builds = self.contents.entries.iter().filter(|entry| entry.section == Section::PostData && wanted(entry));
+        let builds = builds.take(manner.jobs).count();
+        // Databases build in the order in which they come to it: the parallel ones are those of all together.
+        let permits = context.builds.acquire_many(u32::try_from(builds).unwrap_or(1)).await;
         let lent = Lent::lend(context, &self.database, manner.rights).await?;
-        let restored = self.restore_list(context, manner, &list).await;
+        let restored = self.restore_list(context, Manner { jobs: builds.max(1), ..manner }, &list).await;
+        drop(permits);
         lent.take_back().await?;
         restored
     }

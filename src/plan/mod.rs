@@ -51,7 +51,7 @@ pub struct Plan {
     pub databases: Vec<DatabasePlan>,
     /// Copy connections over all databases together.
     pub jobs: usize,
-    /// Parallel index builds per database.
+    /// Parallel index builds over all databases together.
     pub index_jobs: usize,
 }
 
