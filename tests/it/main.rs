@@ -24,6 +24,7 @@ mod in_sync;
 mod interrupt;
 mod names;
 mod privileges;
+mod real;
 mod replica_identity;
 mod replication;
 mod report;

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::harness::cli::Run;
 use crate::harness::cluster::{Cluster, Options};
 use crate::harness::pair::Pair;
 use crate::harness::versions::Versions;
@@ -54,11 +53,7 @@ fn populate(pair: &Pair) {
 
 /// Runs a file with psql, which has variables `v13` and so on that say whether the server is of that major or newer.
 fn load(pair: &Pair, cluster: &Cluster, database: &str, file: &Path) {
-    let mut psql = Run::program("psql")
-        .env("PATH", pair.path())
-        .env("PGCLIENTENCODING", "UTF8")
-        .env("PGOPTIONS", "-c client_min_messages=error")
-        .args(["-qXAt", "-v", "ON_ERROR_STOP=1", "-d", &cluster.uri(database)]);
+    let mut psql = pair.psql(cluster, database);
     for major in 13..=18 {
         psql = psql.arg("-v").arg(format!("v{major}={}", cluster.installation.major >= major));
     }

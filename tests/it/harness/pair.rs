@@ -46,6 +46,15 @@ impl Pair {
             .expect_code(0);
     }
 
+    /// psql, connected to `database` of one of them, which stops at the first error.
+    pub(crate) fn psql(&self, cluster: &Cluster, database: &str) -> Run {
+        Run::program("psql")
+            .env("PATH", self.path())
+            .env("PGCLIENTENCODING", "UTF8")
+            .env("PGOPTIONS", "-c client_min_messages=error")
+            .args(["-qXAt", "-v", "ON_ERROR_STOP=1", "-d", &cluster.uri(database)])
+    }
+
     /// Creates the source's roles on the target with PostgreSQL's own tools.
     pub(crate) fn copy_roles(&self) {
         const ROLES: &str = r#"pg_dumpall --roles-only -d "$1" | grep -v '"\?postgres"\?;\|ROLE postgres' | psql -qX -v ON_ERROR_STOP=1 "$2""#;
