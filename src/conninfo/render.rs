@@ -115,6 +115,13 @@ impl ConnInfo {
         Secret::new(out)
     }
 
+    /// The same, accepted only by sessions of a kind that there is not: everything up to that is tried.
+    pub fn subscription_conninfo_to_nowhere(&self, dbname: &str) -> Secret {
+        let mut out = self.subscription_conninfo(dbname).expose().to_owned();
+        push_pair(&mut out, Key::TargetSessionAttrs.name(), "read-only");
+        Secret::new(out)
+    }
+
     /// The values with those of [`super::Keepalives`] that nobody has said.
     fn kept_alive(&self) -> Values {
         let mut values = self.values.clone();

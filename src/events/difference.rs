@@ -39,7 +39,11 @@ pub enum What {
         target: Rows,
         /// Some of the rows that differ, where they were asked for.
         keys: Vec<Key>,
+        /// Why none are named although they were asked for.
+        unnamed: Option<String>,
     },
+    /// Both have it, and its contents are not the same.
+    Contents,
 }
 
 /// The rows of one relation, whatever their order.
@@ -83,6 +87,7 @@ impl fmt::Display for Difference {
             What::Rows { source, target, .. } if source.count != target.count => {
                 write!(f, "{} rows on the source and {} on the target", source.count, target.count)
             }
+            What::Contents => f.write_str("its contents differ"),
             What::Rows { source, .. } => write!(f, "{} rows on both sides, not all of them the same", source.count),
         }
     }

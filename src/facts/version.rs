@@ -82,11 +82,6 @@ impl ServerVersion {
         self.major() >= 14
     }
 
-    /// The schema `public` belongs to `pg_database_owner`, and not everybody may create in it (15).
-    pub fn gives_public_to_database_owners(self) -> bool {
-        self.major() >= 15
-    }
-
     /// Unique indexes may take nulls for equal (15).
     pub fn compares_nulls_in_unique_indexes(self) -> bool {
         self.major() >= 15

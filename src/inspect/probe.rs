@@ -117,13 +117,67 @@ async fn subscription(
         return Ok((right, Probe::Untried));
     }
     client.keep_out_of_log().await?;
+    if !superuser {
+        match knock(&client, conninfo).await? {
+            Knock::Answered { logged: false } | Knock::Untried => {}
+            // A try with the password in its text would leave it in the log. What is not known then is whether the source
+            // asks for the password at all.
+            Knock::Answered { logged: true } => return Ok((right, Probe::Works)),
+            Knock::Refused(words) => return Ok((right, Probe::Refused(words))),
+        }
+    }
     let connection = Literal::secret(&conninfo.subscription_conninfo(conninfo.dbname()));
     let connecting = client.run("try to reach the source", attempt(connection, "true, copy_data = false"));
     let reach = match client.within(LIMIT, connecting).await {
         Some(outcome) => outcome_in_transaction(&client, outcome).await?,
-        None => Probe::Refused(format!("no connection within {} s", LIMIT.as_secs())),
+        None => too_late(),
     };
     Ok((right, reach))
+}
+
+fn too_late() -> Probe {
+    Probe::Refused(format!("no connection within {} s", LIMIT.as_secs()))
+}
+
+/// What came of [`knock`].
+enum Knock {
+    /// The source would let the target in; `logged`: whether the target's log gets statements that succeed.
+    Answered { logged: bool },
+    /// It would not.
+    Refused(String),
+    /// The target does not have what this needs, or does not speak English.
+    Untried,
+}
+
+/// Tries to reach the source in a way that fails after the source has let the target in: of a statement that fails inside a block,
+/// the log has no password, while one that succeeds here warns of its publication and shows it all.
+async fn knock(client: &Client, conninfo: &ConnInfo) -> Result<Knock, PgError> {
+    const SETTINGS: &str = "
+select pg_catalog.current_setting('lc_messages') ~ '^(C|POSIX|en|$)', pg_catalog.current_setting('log_statement') <> 'none'";
+
+    let row = client.one("look at the log's settings", SETTINGS, &[]).await?;
+    let (english, logged): (bool, bool) = (client.get(&row, 0)?, client.get(&row, 1)?);
+    if !english || !client.can_run_unlogged().await? {
+        return Ok(Knock::Untried);
+    }
+    let name = Ident::new(format!("{PREFIX}probe"));
+    let before = sql!("create subscription {} connection ", name);
+    let after = sql!(
+        " publication {} with (connect = true, copy_data = false, enabled = false, create_slot = false, slot_name = none)",
+        name
+    );
+    let nowhere = conninfo.subscription_conninfo_to_nowhere(conninfo.dbname());
+    client.run("try to reach the source", "begin").await?;
+    let tried = client.run_unlogged("try to reach the source", &before, &nowhere, &after);
+    let probe = match client.within(LIMIT, tried).await {
+        Some(outcome) => outcome_in_transaction(client, outcome).await?,
+        None => too_late(),
+    };
+    client.run("end a try", "rollback").await?;
+    Ok(match probe {
+        Probe::Refused(words) if !words.contains("session is not read-only") => Knock::Refused(words),
+        _ => Knock::Answered { logged },
+    })
 }
 
 /// From 16 on, a subscription also wants CREATE on its database. Where we lack that, as in the maintenance database when all

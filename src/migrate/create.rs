@@ -6,7 +6,7 @@ use crate::error::{Error, Kind};
 use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, Reserved, ServerVersion};
 use crate::logger;
 use crate::pg::Client;
-use crate::plan::{Creation, Initial, Migration};
+use crate::plan::{Creation, Initial, Migration, Rights};
 use crate::sql;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
@@ -16,7 +16,7 @@ use crate::sql::{Ident, Literal, QualifiedName, Sql};
 /// what it made is ours.
 pub(super) async fn claim(context: &Context, database: &str, migration: &Migration) -> Result<Lock, Error> {
     if let Creation::Create(entry) = &migration.creation {
-        create(context, &Ident::new(database), entry).await?;
+        create(context, &Ident::new(database), entry, &migration.rights).await?;
         return Lock::take(&context.target, database).await;
     }
     let lock = Lock::take(&context.target, database).await?;
@@ -37,7 +37,7 @@ pub(super) async fn again(context: &Context, database: &str, migration: &Migrati
     let server = context.target.connect(context.target.maintenance_database()).await?;
     tracing::info!(target: logger::TARGET, "{}: dropping what an earlier, unfinished run created", logger::database(database));
     server.run(format!("drop database {name}"), sql!("drop database if exists {}", name)).await?;
-    create(context, &name, entry).await?;
+    create(context, &name, entry, &migration.rights).await?;
     Lock::take(&context.target, database).await
 }
 
@@ -94,14 +94,20 @@ async fn end_earlier_run(client: &Client) -> Result<(), Error> {
     Ok(client.run("end sessions of an earlier run", sessions).await?)
 }
 
-async fn create(context: &Context, name: &Ident, entry: &DatabaseEntry) -> Result<(), Error> {
+async fn create(context: &Context, name: &Ident, entry: &DatabaseEntry, rights: &Rights) -> Result<(), Error> {
     let server = context.target.connect(context.target.maintenance_database()).await?;
     let statement = create_statement(name, entry, server.version());
     server.run(format!("create database {name}"), statement).await?;
     if context.tools.version.major >= 15 && !server.version().gives_public_to_database_owner() {
         // From 15 on pg_dump takes it that nobody may CREATE in a new schema public, and writes what differs from that.
-        let client = context.target.connect(&entry.name).await?;
-        client.run("close schema public", "revoke create on schema public from public").await?;
+        let close = "revoke create on schema public from public";
+        if rights.owns_public {
+            let client = context.target.connect(&entry.name).await?;
+            client.run("close schema public", close).await?;
+        } else if rights.changes_public() {
+            let reason = "schema public belongs to somebody else".to_owned();
+            context.leave(Some(&entry.name), Reserved::Privileges, &Sql::from(close), reason);
+        }
     }
     Ok(())
 }
@@ -137,11 +143,12 @@ fn create_statement(name: &Ident, entry: &DatabaseEntry, version: ServerVersion)
 }
 
 /// What an earlier run restored, as DROP takes it: schemas, and what is in `public`, which stays with its owner and
-/// privileges. Members of extensions go with nothing but their extension, which stays too.
+/// privileges. Members of extensions go with nothing but their extension, which stays too. The journal stays until the next
+/// one begins: it knows whose the large objects are.
 const RESTORED: &str = "
 with object(classid, oid) as (
     select 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid from pg_catalog.pg_namespace
-    where nspname not in ('information_schema', 'public') and nspname !~ '^pg_'
+    where nspname not in ('information_schema', 'public', '_pg_migrate') and nspname !~ '^pg_'
     union all
     select 'pg_catalog.pg_class'::pg_catalog.regclass, oid from pg_catalog.pg_class
     where relnamespace = pg_catalog.to_regnamespace('public') and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')

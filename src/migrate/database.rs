@@ -4,18 +4,17 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::copy::{Load, Pool};
+use super::large_objects::Carrying;
 use super::lock::Lock;
 use super::schema::{Archive, Manner};
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
-use super::{Context, analyze, cancelled, cleanup, create, finish, journal, properties, replication, snapshot};
+use super::{Context, analyze, cancelled, cleanup, copy, create, finish, journal, properties, replication, snapshot};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
 use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, Transfer, Work};
 use crate::settings::Method;
-use crate::sql;
-use crate::sql::Literal;
 
 /// How far a database has come, for whoever has to clean up after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +34,7 @@ enum Progress {
 /// What a database's work shares with the code that outlives it.
 struct Run<'a> {
     context: &'a Context,
+    pool: &'a Pool,
     plan: &'a Plan,
     database: &'a DatabasePlan,
     progress: std::sync::Mutex<Progress>,
@@ -45,6 +45,7 @@ struct Run<'a> {
 pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, database: &DatabasePlan) {
     let run = Run {
         context,
+        pool,
         plan,
         database,
         // A signal may come before the work is begun: what an earlier run left running goes on then, too.
@@ -59,7 +60,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Nothing => Ok(()),
-            Work::Migrate(migration) => run.migrate(pool, migration).await,
+            Work::Migrate(migration) => run.migrate(migration).await,
             Work::Continue { content, rights } => {
                 let _locks = Lock::take_both(context, &database.name).await?;
                 run.replicate_until_told(content, None, rights).await
@@ -84,7 +85,7 @@ impl Run<'_> {
         }
     }
 
-    async fn migrate(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
+    async fn migrate(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
@@ -99,7 +100,7 @@ impl Run<'_> {
         create::prepare(context, name, migration).await?;
         match migration.transfer {
             Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
-            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(pool, migration)).await,
+            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(migration)).await,
         }
     }
 
@@ -118,7 +119,7 @@ impl Run<'_> {
     }
 
     /// Copies a snapshot, which is that of a slot when replication is to go on from there.
-    async fn copy_snapshot(&self, pool: &Pool, migration: &Migration) -> Result<(), Error> {
+    async fn copy_snapshot(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
         let manner = Manner::new(migration, self.plan.index_jobs);
@@ -135,16 +136,18 @@ impl Run<'_> {
         archive.restore_before_data(context, manner).await?;
 
         self.stage(Stage::Copy);
+        let (large_objects, shares) =
+            Carrying::divide(context, name, snapshot.name(), &migration.rights.owners).await?;
+        let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
+        let tables = content.tables.iter().map(|table| copy::Work::Table(table.clone(), load));
+        let work: Vec<_> = tables.chain(shares.into_iter().map(copy::Work::LargeObjects)).collect();
         context.events.send(Event::CopyPlanned {
             database: name.to_owned(),
             tables: content.tables.len(),
-            bytes: content.tables.iter().map(|table| table.bytes).sum(),
+            bytes: work.iter().map(copy::Work::bytes).sum(),
         });
-        let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
-        pool.copy(name, snapshot.name(), load, content.tables.clone()).await?;
-        if content.large_objects && migration.transfer == Transfer::Dump {
-            self.large_objects(Some(&snapshot), &migration.rights).await?;
-        }
+        self.pool.copy(name, snapshot.name(), work).await?;
+        self.notice_all(large_objects.conclude(name));
         snapshot.release().await;
 
         self.stage(Stage::Indexes);
@@ -186,6 +189,7 @@ impl Run<'_> {
         self.stage(Stage::Copy);
         let client = context.target.connect(name).await?;
         replication::copy_by_subscription(context, &client, names, content, migration.transfer).await?;
+        self.notice_all(finish::large_objects(context, self.pool, name, &migration.rights.owners).await?);
         let watch = self.watch(content).await?;
         watch.until(Goal::Tables).await?;
 
@@ -243,9 +247,7 @@ impl Run<'_> {
         self.stage(Stage::Finish);
         watch.must_hold_only(&content.seen).await?;
         finish::copy_again(context, name, content).await?;
-        if content.large_objects {
-            self.large_objects(None, rights).await?;
-        }
+        self.notice_all(finish::large_objects(context, self.pool, name, &rights.owners).await?);
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.
         watch.until(watch.position().await?).await?;
@@ -284,7 +286,7 @@ impl Run<'_> {
             Err(error) if error.kind == Kind::Failed => failure = Some(error.chain()),
             outcome => outcome?,
         }
-        self.notice_all(properties::carry_access(context, name, &content.properties).await?);
+        self.notice_all(properties::carry_access(context, name, &content.properties, rights).await?);
         Ok(failure)
     }
 
@@ -296,15 +298,6 @@ impl Run<'_> {
         for error in [source.err(), target.err()].into_iter().flatten() {
             tracing::debug!(target: logger::MIGRATE, "{}: {error}: {}", logger::database(name), error.words());
         }
-    }
-
-    async fn large_objects(&self, snapshot: Option<&Snapshot>, rights: &Rights) -> Result<(), Error> {
-        let source = self.context.source.connect(&self.database.name).await?;
-        source.run("read large objects", "begin isolation level repeatable read read only").await?;
-        if let Some(snapshot) = snapshot {
-            source.run("use the snapshot", sql!("set transaction snapshot {}", Literal::new(snapshot.name()))).await?;
-        }
-        finish::large_objects(self.context, &source, &rights.owners).await
     }
 
     async fn watch(&self, content: &Content) -> Result<Watch<'_>, Error> {

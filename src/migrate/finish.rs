@@ -1,13 +1,13 @@
 //! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
 //! materialized views, the source's own publications, event triggers.
 
-use super::copy::{Load, Sessions};
+use super::copy::{Load, Pool, Sessions, Work};
+use super::large_objects::Carrying;
 use super::schema::Archive;
 use super::snapshot::Snapshot;
-use super::{Context, large_objects, sequences};
+use super::{Context, sequences};
 use crate::error::Error;
 use crate::logger;
-use crate::pg::Client;
 use crate::plan::{Content, Owners, Rights};
 use crate::sql;
 use crate::sql::QualifiedName;
@@ -67,12 +67,18 @@ pub(super) async fn copy_again(context: &Context, database: &str, content: &Cont
     Ok(())
 }
 
-/// Copies the large objects that `source`'s transaction sees.
-pub(super) async fn large_objects(context: &Context, source: &Client, owners: &Owners) -> Result<(), Error> {
-    let count = large_objects::carry(context, source, owners).await?;
-    large_objects::remove_missing(context, source).await?;
-    tracing::info!(target: logger::MIGRATE, "{}: {count} large objects copied", logger::database(source.database()));
-    Ok(())
+/// Makes the large objects equal once more. Returns what was not carried of them.
+pub(super) async fn large_objects(
+    context: &Context,
+    pool: &Pool,
+    database: &str,
+    owners: &Owners,
+) -> Result<Vec<String>, Error> {
+    let snapshot = Snapshot::take(context, database).await?;
+    let (all, shares) = Carrying::divide(context, database, snapshot.name(), owners).await?;
+    pool.copy(database, snapshot.name(), shares.into_iter().map(Work::LargeObjects).collect()).await?;
+    snapshot.release().await;
+    Ok(all.conclude(database))
 }
 
 /// Restores what must not exist while rows still arrive: the source's own publications, privileges that take rights from

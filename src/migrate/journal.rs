@@ -69,7 +69,8 @@ pub(super) async fn run(client: &Client) -> Result<Option<EarlierRun>, PgError> 
     Ok(Some(EarlierRun { migration: client.get(row, 0)?, complete: client.get(row, 1)? }))
 }
 
-async fn has_large_objects(client: &Client) -> Result<bool, PgError> {
+/// Whether large objects of the target are this migration's.
+pub(super) async fn has_large_objects(client: &Client) -> Result<bool, PgError> {
     if !is_there(client).await? {
         return Ok(false);
     }

@@ -3,6 +3,8 @@
 use super::{Context, setting};
 use crate::error::Error;
 use crate::facts::{DatabaseProperties, Reserved};
+use crate::pg::Client;
+use crate::plan::Rights;
 use crate::sql;
 use crate::sql::{Ident, Literal, Sql};
 
@@ -12,7 +14,8 @@ pub(super) async fn carry(
     database: &str,
     properties: &DatabaseProperties,
 ) -> Result<Vec<String>, Error> {
-    run(context, database, statements(database, properties)).await
+    let client = context.target.connect(database).await?;
+    run(context, &client, statements(database, properties)).await
 }
 
 /// Carries privileges and connection limit: the last thing that is done to a database, because they could keep our own
@@ -21,17 +24,23 @@ pub(super) async fn carry_access(
     context: &Context,
     database: &str,
     properties: &DatabaseProperties,
+    rights: &Rights,
 ) -> Result<Vec<String>, Error> {
-    run(context, database, access_statements(database, properties)).await
+    let statements = access_statements(database, properties);
+    if !rights.owns_database {
+        // A GRANT of what is not one's own to grant does nothing, with a warning at most.
+        for (kind, statement) in statements {
+            context.leave(None, kind, &statement, "the database belongs to somebody else".to_owned());
+        }
+        return Ok(Vec::new());
+    }
+    let client = context.target.connect(database).await?;
+    run(context, &client, statements).await
 }
 
 /// What only others may do is left to them, what the target refuses otherwise is told, and the rest goes on: the data is
 /// complete without it.
-async fn run(context: &Context, database: &str, statements: Vec<(Reserved, Sql)>) -> Result<Vec<String>, Error> {
-    if statements.is_empty() {
-        return Ok(Vec::new());
-    }
-    let client = context.target.connect(database).await?;
+async fn run(context: &Context, client: &Client, statements: Vec<(Reserved, Sql)>) -> Result<Vec<String>, Error> {
     let mut refused = Vec::new();
     for (kind, statement) in statements {
         match client.run("carry what belongs to the database", statement.clone()).await {

@@ -91,7 +91,14 @@ pub(super) async fn take_over_slot(
         Literal::new(names.slot.as_str()),
         version_options(context, client)
     );
-    subscribe(context, client, names, content, &options).await?;
+    if !context.target_superuser && client.can_run_unlogged().await? {
+        let (before, after) = around_connection(names, content, &options);
+        let conninfo = context.source_for_target.subscription_conninfo(client.database());
+        let doing = format!("create subscription {}", names.subscription);
+        client.run_unlogged(doing, &before, &conninfo, &after).await?;
+    } else {
+        subscribe(context, client, names, content, &options).await?;
+    }
     let enable = sql!("alter subscription {} enable", names.subscription);
     Ok(client.run(format!("enable subscription {}", names.subscription), enable).await?)
 }
@@ -138,16 +145,18 @@ async fn subscribe(
     content: &Content,
     options: &Sql,
 ) -> Result<(), Error> {
-    let inserts = (!content.insert_only.is_empty()).then_some(&names.insert_publication);
-    let statement = sql!(
-        "create subscription {} connection {} publication {} with ({})",
-        names.subscription,
-        connection(context, client.database()),
-        Sql::join([&names.publication].into_iter().chain(inserts), ", "),
-        options
-    );
+    let (before, after) = around_connection(names, content, options);
     client.keep_out_of_log().await?;
+    let statement = sql!("{}{}{}", before, connection(context, client.database()), after);
     create_subscription(context, client, names, statement).await
+}
+
+/// CREATE SUBSCRIPTION, before and after its connection string.
+fn around_connection(names: &ReplicationNames, content: &Content, options: &Sql) -> (Sql, Sql) {
+    let inserts = (!content.insert_only.is_empty()).then_some(&names.insert_publication);
+    let publications = Sql::join([&names.publication].into_iter().chain(inserts), ", ");
+    let before = sql!("create subscription {} connection ", names.subscription);
+    (before, sql!(" publication {} with ({})", publications, options))
 }
 
 /// Where the subscription makes the slot, that may have to wait.

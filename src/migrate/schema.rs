@@ -154,7 +154,7 @@ impl Archive {
             script.entries.retain(|entry| !takes_from_owner(entry));
         }
         privileges::grant(context, &self.database, manner.rights, &script).await?;
-        if !owns_public {
+        if !owns_public && manner.rights.changes_public() {
             let left = self.privileges(context, |entry| which(entry) && entry.is_public_schema()).await?;
             self.leave(context, Reserved::Privileges, &left, "schema public belongs to somebody else");
         }

@@ -10,6 +10,7 @@ mod error;
 mod session;
 mod startup;
 mod tls;
+mod unlogged;
 mod unsupported;
 
 use std::sync::Arc;

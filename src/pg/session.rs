@@ -3,7 +3,8 @@
 use super::{Client, PgError};
 use crate::facts::ServerVersion;
 
-/// Empties `search_path` and switches every timeout off, whatever the role's or database's own settings say.
+/// Empties `search_path`, switches every timeout off, and makes values and definitions read alike on every server, whatever
+/// the role's or database's own settings say.
 pub(super) async fn prepare(client: &Client) -> Result<(), PgError> {
     client.run("prepare the session", settings(client.version())).await
 }
@@ -18,6 +19,7 @@ fn settings(version: ServerVersion) -> &'static str {
                 "set default_transaction_isolation = 'read committed'; set default_transaction_read_only = off;",
                 "set default_transaction_deferrable = off;",
                 "set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;",
+                "set timezone = 'UTC'; set lc_monetary = 'C'; set xmlbinary = 'base64'; set quote_all_identifiers = off;",
                 "set bytea_output = 'hex'; set row_security = off; set check_function_bodies = off;",
                 $($more),*
             )

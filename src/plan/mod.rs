@@ -131,6 +131,8 @@ pub struct Rights {
     pub owners: Owners,
     /// Whether owner and privileges of schema `public` are its to change.
     pub owns_public: bool,
+    /// Whether privileges on the database itself are its to change.
+    pub owns_database: bool,
     /// The owner to whom it cannot give the database; it keeps it.
     pub lost_database: Option<String>,
     /// Whether it may create event triggers.
@@ -138,6 +140,13 @@ pub struct Rights {
     /// What it may not do, or perhaps not, and is left to an administrator: names of objects by kind, of roles for owners and
     /// default privileges.
     pub announced: BTreeMap<Reserved, BTreeSet<String>>,
+}
+
+impl Rights {
+    /// Whether schema `public` has an owner or privileges on the source that a new database does not give it.
+    pub fn changes_public(&self) -> bool {
+        self.announced.get(&Reserved::Privileges).is_some_and(|names| names.contains(reserved::PUBLIC))
+    }
 }
 
 /// Who owns what on the target.
@@ -337,7 +346,7 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
                         ..content::sort(&settings.selection, &pair.name, source, target)
                     };
                     content.replicate(source);
-                    let rights = reserved::rights(facts, settings, roles, source, true);
+                    let rights = reserved::rights(facts, settings, roles, pair, source, true);
                     Work::Continue { content: Box::new(content), rights: Box::new(rights) }
                 }
                 Previous::Nothing => Work::Migrate(Box::new(migration(facts, settings, roles, pair, source, target))),
@@ -398,7 +407,7 @@ fn migration(
     }
     let owns_public = reserved::owns_public(facts, &creation, target);
     Migration {
-        rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, source, owns_public) },
+        rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, pair, source, owns_public) },
         drop_initial: creation::drop_initial(facts, &creation, source),
         empty_first: creation::empty_first(&creation, target, &content),
         earlier_run: target

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Creation, Owners, Rights, RolePlan, roles};
-use crate::facts::{DatabaseFacts, Facts, Reserved};
+use crate::facts::{DatabaseFacts, DatabasePair, Facts, Reserved};
 use crate::settings::Settings;
 use crate::sql::names::PREFIX;
 
-/// Schema `public`, as the source's facts name it.
-const PUBLIC: &str = "public";
+/// Schema `public`, among names of what is left.
+pub(super) const PUBLIC: &str = "schema public";
 
 /// Whether the target user will be the owner of schema `public`, or have its rights.
 pub(super) fn owns_public(facts: &Facts, creation: &Creation, target: Option<&DatabaseFacts>) -> bool {
@@ -24,6 +24,7 @@ pub(super) fn rights(
     facts: &Facts,
     settings: &Settings,
     planned: &[RolePlan],
+    pair: &DatabasePair,
     source: &DatabaseFacts,
     owns_public: bool,
 ) -> Rights {
@@ -35,6 +36,8 @@ pub(super) fn rights(
     Rights {
         announced: announced(facts, planned, source, &owners, owns_public),
         owners,
+        // One that is not there yet will be ours, or of somebody whose rights we have.
+        owns_database: facts.target.database(&pair.name).is_none_or(|there| roles::is_member(facts, &there.owner)),
         lost_database: None,
         owns_public,
         event_triggers: facts.target.user.administrator(),

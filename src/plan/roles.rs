@@ -42,7 +42,8 @@ pub(super) fn joined(facts: &Facts) -> Vec<String> {
     owners.into_iter().filter(|owner| !is_member(facts, owner) && may_join(facts, owner)).cloned().collect()
 }
 
-fn is_member(facts: &Facts, role: &str) -> bool {
+/// Whether the target user has the rights of `role`, and may become it.
+pub(super) fn is_member(facts: &Facts, role: &str) -> bool {
     let user = &facts.target.user;
     user.superuser || user.name == role || user.member_of.iter().any(|other| other == role)
 }

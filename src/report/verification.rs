@@ -119,8 +119,15 @@ pub(super) fn lines(verdict: &Verdict, level: Option<Level>) -> Vec<Line> {
 
 fn of_difference(about: &str, difference: &Difference) -> Vec<Line> {
     let mut lines = vec![Line::Error(format!("{about}: {difference}"))];
-    if let What::Rows { keys, .. } = &difference.what {
-        lines.extend(keys.iter().map(|key| Line::Error(format!("{about}:   {key}"))));
+    if let What::Rows { keys, unnamed, .. } = &difference.what {
+        lines.extend(
+            keys.iter().map(|key| Line::Error(format!("{about}: {} {}: {key}", difference.class, difference.object))),
+        );
+        lines.extend(
+            unnamed
+                .iter()
+                .map(|reason| Line::Error(format!("{about}: {} {}: {reason}", difference.class, difference.object))),
+        );
     }
     lines
 }

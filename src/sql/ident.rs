@@ -20,6 +20,13 @@ impl Ident {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name as a person writes it: quoted only where it has to be.
+    pub fn readable(&self) -> String {
+        let plain = self.0.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && self.0.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if plain { self.0.clone() } else { self.to_string() }
+    }
 }
 
 impl Fragment for Ident {
@@ -69,19 +76,7 @@ impl Fragment for QualifiedName {
 /// Shows `schema.name` as a person writes it: quoted only where it has to be.
 impl fmt::Display for QualifiedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, part) in [&self.schema, &self.name].into_iter().enumerate() {
-            if position > 0 {
-                f.write_str(".")?;
-            }
-            let plain = part.as_str().starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-                && part.as_str().chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-            if plain {
-                f.write_str(part.as_str())?;
-            } else {
-                fmt::Display::fmt(part, f)?;
-            }
-        }
-        Ok(())
+        write!(f, "{}.{}", self.schema.readable(), self.name.readable())
     }
 }
 

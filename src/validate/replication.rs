@@ -197,7 +197,8 @@ fn large_objects(case: &Case<'_>) -> Vec<Found> {
         .filter(|(_, migration)| migration.content.large_objects)
         .map(|(database, _)| {
             let message = format!(
-                "its {} large objects are not replicated; they are copied at the finish",
+                "its {} large objects are not replicated; they are copied with the rows, and what has changed of them at the \
+                 finish",
                 database.source.large_objects.count
             );
             Found::warning(database.subject(), message)

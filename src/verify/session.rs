@@ -5,12 +5,9 @@ use crate::pg::{Client, Server};
 use crate::sql;
 use crate::sql::{Literal, Sql};
 
-/// What makes values read alike on both sides, beyond what every session of ours sets, whatever roles and databases have set;
-/// and what keeps a reader from getting in the way. Large tables are read in parts by sessions of our own where ranges of
-/// rows can be read, else by the server's parallel workers.
-const SETTINGS: &str = "\
-set timezone = 'UTC'; set lc_monetary = 'C'; set xmlbinary = 'base64'; set quote_all_identifiers = off; \
-set lock_timeout = '60s'; set jit = off";
+/// What keeps a reader from getting in the way. Large tables are read in parts by sessions of our own where ranges of rows can
+/// be read, else by the server's parallel workers.
+const SETTINGS: &str = "set lock_timeout = '60s'; set jit = off";
 
 /// One database on one side, as it was at one moment. Dropping it lets the moment go.
 pub(super) struct Snapshot<'a> {
@@ -35,9 +32,21 @@ impl<'a> Snapshot<'a> {
         &self.holder
     }
 
+    /// Ends it. Everything has been read: a session that broke while it was idle has ended it already.
+    pub(super) async fn release(self) {
+        end(&self.holder).await;
+    }
+
     /// Another session that sees the same.
     pub(super) async fn session(&self) -> Result<Client, Error> {
         open(self.server, self.holder.database(), Some(&self.name)).await
+    }
+}
+
+/// Ends the transaction of a session of a snapshot, lest the server's log complains.
+pub(super) async fn end(client: &Client) {
+    if let Err(error) = client.run("end the snapshot", "commit").await {
+        tracing::debug!(target: crate::logger::MIGRATE, "{error}: {}", error.words());
     }
 }
 

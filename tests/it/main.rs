@@ -22,6 +22,7 @@ mod harness;
 mod hiding;
 mod in_sync;
 mod interrupt;
+mod large_objects;
 mod names;
 mod privileges;
 mod real;

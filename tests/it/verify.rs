@@ -1,6 +1,8 @@
 //! What `verify` says of two servers: equal when they are, and each difference by its name when they are not.
 
+mod replicating;
 mod rows;
+mod values;
 
 use crate::harness::cli::Run;
 use crate::harness::fixture::create_shop;

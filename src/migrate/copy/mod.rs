@@ -1,7 +1,7 @@
-//! Rows from a snapshot of the source into the target, by one pool of workers for all databases.
+//! Rows and large objects from a snapshot of the source into the target, by one pool of workers for all databases.
 //!
 //! A worker holds one session on each side. It takes the largest table that waits anywhere, but stays in its database while that
-//! has tables of at least half that size: a change of database costs two connections. The rows of a table and its line in
+//! has some of at least half that size: a change of database costs two connections. The rows of a table and its line in
 //! the journal are committed together.
 
 mod constraints;
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use self::queue::{Item, Queue};
 use super::Context;
+use super::large_objects::Share;
 use crate::error::Error;
 use crate::events::Event;
 use crate::plan::TablePlan;
@@ -24,7 +25,25 @@ use crate::plan::TablePlan;
 pub(super) use existing::empty;
 pub(super) use table::{Load, Sessions};
 
-/// The workers and the tables that wait for them.
+/// What a worker does at once.
+pub(super) enum Work {
+    /// Copies a table's rows.
+    Table(TablePlan, Load),
+    /// Makes some of the large objects equal.
+    LargeObjects(Share),
+}
+
+impl Work {
+    /// About how much there is to read.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Table(table, _) => table.bytes,
+            Self::LargeObjects(share) => share.bytes,
+        }
+    }
+}
+
+/// The workers and the work that waits for them.
 pub(super) struct Pool {
     queue: Arc<Queue>,
     workers: JoinSet<()>,
@@ -41,15 +60,9 @@ impl Pool {
         Self { queue, workers }
     }
 
-    /// Copies `tables` of `database` as `snapshot` shows them. Dropping the future takes back what no worker has begun.
-    pub(super) async fn copy(
-        &self,
-        database: &str,
-        snapshot: &str,
-        load: Load,
-        tables: Vec<TablePlan>,
-    ) -> Result<(), Error> {
-        self.queue.submit(database, snapshot, load, tables).await
+    /// Copies what `work` says of `database` as `snapshot` shows it. Dropping the future takes back what no worker has begun.
+    pub(super) async fn copy(&self, database: &str, snapshot: &str, work: Vec<Work>) -> Result<(), Error> {
+        self.queue.submit(database, snapshot, work).await
     }
 
     /// Waits for the workers to end, once nobody submits any more.
@@ -86,7 +99,7 @@ async fn work(context: Arc<Context>, queue: Arc<Queue>) {
             // Whatever state they are in: ended sessions roll back.
             sessions = None;
         }
-        queue.done(&item, outcome);
+        queue.done(item, outcome);
     }
 }
 
@@ -96,14 +109,22 @@ async fn copy_one(context: &Context, sessions: &mut Option<Sessions>, item: &Ite
         *sessions = Some(Sessions::open(context, &item.database, &item.snapshot).await?);
     }
     let Some(sessions) = sessions else { return Ok(()) };
-    let started = Instant::now();
-    let copied = sessions.copy(context, &item.table, item.load).await?;
-    context.events.send(Event::TableCopied {
-        database: item.database.clone(),
-        table: item.table.name.to_string(),
-        rows: copied.rows,
-        bytes: copied.bytes,
-        elapsed: started.elapsed(),
-    });
-    Ok(())
+    match &item.work {
+        Work::Table(table, load) => {
+            let started = Instant::now();
+            let copied = sessions.copy(context, table, *load).await?;
+            context.events.send(Event::TableCopied {
+                database: item.database.clone(),
+                table: table.name.to_string(),
+                rows: copied.rows,
+                bytes: copied.bytes,
+                elapsed: started.elapsed(),
+            });
+            Ok(())
+        }
+        Work::LargeObjects(share) => {
+            let (source, target) = sessions.ends();
+            share.carry(context, source, target).await
+        }
+    }
 }

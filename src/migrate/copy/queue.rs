@@ -1,4 +1,4 @@
-//! Tables that wait for a worker.
+//! Work that waits for a worker: tables, and shares of large objects.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,20 +6,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio_postgres::error::SqlState;
 
-use super::table::Load;
+use super::Work;
 use crate::error::Error;
 use crate::pg::Cause;
-use crate::plan::TablePlan;
 
-/// One table to copy.
+/// What a worker does at once.
 pub(super) struct Item {
     pub(super) database: String,
     pub(super) snapshot: String,
-    pub(super) load: Load,
-    pub(super) table: TablePlan,
+    pub(super) work: Work,
 }
 
-/// Tables of all databases that are ready to be copied.
+/// The work of all databases that is ready to be done.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -32,18 +30,17 @@ struct State {
     closed: bool,
 }
 
-/// One database's tables.
+/// One database's work.
 struct Batch {
     snapshot: String,
-    load: Load,
     /// Smallest first: the next one is taken from the end.
-    waiting: Vec<TablePlan>,
+    waiting: Vec<Work>,
     in_work: usize,
     /// Refused by a check; tried again when the others are copied.
-    postponed: Vec<TablePlan>,
+    postponed: Vec<Work>,
     /// Why the last of them was refused.
     refusal: Option<Error>,
-    /// Tables copied since the postponed ones were tried.
+    /// Something was copied since the postponed ones were tried.
     progress: bool,
     result: Option<oneshot::Sender<Result<(), Error>>>,
 }
@@ -54,19 +51,13 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a database's tables and waits until they are copied or one has failed.
-    pub(super) async fn submit(
-        &self,
-        database: &str,
-        snapshot: &str,
-        load: Load,
-        tables: Vec<TablePlan>,
-    ) -> Result<(), Error> {
-        if tables.is_empty() {
+    /// Queues a database's work and waits until it is done or a part of it has failed.
+    pub(super) async fn submit(&self, database: &str, snapshot: &str, work: Vec<Work>) -> Result<(), Error> {
+        if work.is_empty() {
             return Ok(());
         }
         let (sender, receiver) = oneshot::channel();
-        let batch = Batch { result: Some(sender), ..Batch::new(snapshot, load, tables) };
+        let batch = Batch { result: Some(sender), ..Batch::new(snapshot, work) };
         self.state().batches.insert(database.to_owned(), batch);
         self.changed.notify_waiters();
         let withdraw = Withdraw { queue: self, database };
@@ -75,12 +66,12 @@ impl Queue {
         outcome.unwrap_or_else(|_| Err(crate::migrate::cancelled()))
     }
 
-    /// The next table for a worker whose sessions are in `here`; `None` when none waits.
+    /// The next work for a worker whose sessions are in `here`; `None` when none waits.
     pub(super) fn take_now(&self, here: Option<&str>) -> Option<Item> {
         self.state().take(here)
     }
 
-    /// Waits for the next table; `None` when no more will come.
+    /// Waits for the next work; `None` when no more will come.
     pub(super) async fn take(&self) -> Option<Item> {
         loop {
             let changed = self.changed.notified();
@@ -97,15 +88,15 @@ impl Queue {
         }
     }
 
-    /// Records how a table went. The first failure takes the database's other tables out of the queue; but a table that a
+    /// Records how it went. The first failure takes what else waits of the database out of the queue; but a table that a
     /// check refused is tried again when the others are there: functions in checks may read other tables.
-    pub(super) fn done(&self, item: &Item, outcome: Result<(), Error>) {
+    pub(super) fn done(&self, item: Item, outcome: Result<(), Error>) {
         let mut state = self.state();
         let Some(batch) = state.batches.get_mut(&item.database) else { return };
         batch.in_work -= 1;
         let finished = match outcome {
             Err(error) if is_check_violation(&error) => {
-                batch.postponed.push(item.table.clone());
+                batch.postponed.push(item.work);
                 batch.refusal = Some(error);
                 batch.next_round()
             }
@@ -126,7 +117,7 @@ impl Queue {
         }
     }
 
-    /// No more tables will come.
+    /// No more work will come.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.changed.notify_waiters();
@@ -134,12 +125,11 @@ impl Queue {
 }
 
 impl Batch {
-    fn new(snapshot: &str, load: Load, mut tables: Vec<TablePlan>) -> Self {
-        tables.sort_by_key(|table| table.bytes);
+    fn new(snapshot: &str, mut work: Vec<Work>) -> Self {
+        work.sort_by_key(Work::bytes);
         Self {
             snapshot: snapshot.to_owned(),
-            load,
-            waiting: tables,
+            waiting: work,
             in_work: 0,
             postponed: Vec::new(),
             refusal: None,
@@ -161,7 +151,7 @@ impl Batch {
             return self.refusal.take().map(Err);
         }
         self.waiting = std::mem::take(&mut self.postponed);
-        self.waiting.sort_by_key(|table| table.bytes);
+        self.waiting.sort_by_key(Work::bytes);
         None
     }
 }
@@ -173,7 +163,7 @@ fn is_check_violation(error: &Error) -> bool {
 
 impl State {
     fn take(&mut self, here: Option<&str>) -> Option<Item> {
-        let next = |batch: &Batch| batch.waiting.last().map(|table| table.bytes);
+        let next = |batch: &Batch| batch.waiting.last().map(Work::bytes);
         let (largest, bytes) = self
             .batches
             .iter()
@@ -183,9 +173,9 @@ impl State {
             .filter(|here| self.batches.get(*here).and_then(next).is_some_and(|own| own.saturating_mul(2) >= bytes));
         let database = stay.map_or(largest, str::to_owned);
         let batch = self.batches.get_mut(&database)?;
-        let table = batch.waiting.pop()?;
+        let work = batch.waiting.pop()?;
         batch.in_work += 1;
-        Some(Item { database, snapshot: batch.snapshot.clone(), load: batch.load, table })
+        Some(Item { database, snapshot: batch.snapshot.clone(), work })
     }
 }
 
@@ -204,10 +194,12 @@ impl Drop for Withdraw<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migrate::copy::Load;
+    use crate::plan::TablePlan;
     use crate::sql::QualifiedName;
 
-    fn table(name: &str, bytes: u64) -> TablePlan {
-        TablePlan {
+    fn table(name: &str, bytes: u64) -> Work {
+        let table = TablePlan {
             name: QualifiedName::new("public", name),
             columns: Vec::new(),
             partitioned: false,
@@ -215,14 +207,15 @@ mod tests {
             condition: None,
             binary: false,
             bytes,
-        }
+        };
+        Work::Table(table, Load::Fresh)
     }
 
     fn queue(batches: &[(&str, &[u64])]) -> State {
         let mut state = State::default();
         for (database, sizes) in batches {
             let tables = sizes.iter().map(|&bytes| table("t", bytes)).collect();
-            state.batches.insert((*database).to_owned(), Batch::new("s", Load::Fresh, tables));
+            state.batches.insert((*database).to_owned(), Batch::new("s", tables));
         }
         state
     }
@@ -230,9 +223,9 @@ mod tests {
     #[test]
     fn the_largest_table_of_all_databases_goes_first() {
         let mut state = queue(&[("a", &[10, 500]), ("b", &[900])]);
-        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(900));
-        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(500));
-        assert_eq!(state.take(None).map(|item| item.table.bytes), Some(10));
+        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(900));
+        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(500));
+        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(10));
         assert!(state.take(None).is_none());
     }
 
@@ -247,10 +240,10 @@ mod tests {
     #[tokio::test]
     async fn a_failure_ends_the_wait_and_withdraws_the_rest() {
         let queue = Queue::default();
-        let wait = queue.submit("a", "s", Load::Fresh, vec![table("t", 1), table("u", 2)]);
+        let wait = queue.submit("a", "s", vec![table("t", 1), table("u", 2)]);
         let fail = async {
             let item = queue.take().await.unwrap();
-            queue.done(&item, Err(Error::new(crate::error::Kind::Failed, "no")));
+            queue.done(item, Err(Error::new(crate::error::Kind::Failed, "no")));
             queue.close();
             assert!(queue.take().await.is_none());
         };

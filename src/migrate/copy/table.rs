@@ -53,6 +53,11 @@ impl Sessions {
         self.source.database()
     }
 
+    /// The source's, inside the snapshot, and the target's.
+    pub(in crate::migrate) fn ends(&self) -> (&Client, &Client) {
+        (&self.source, &self.target)
+    }
+
     pub(super) fn fit(&self, database: &str, snapshot: &str) -> bool {
         self.database() == database && self.snapshot == snapshot
     }

@@ -101,7 +101,8 @@ impl<'a> Differing<'a> {
                 differing.source = Some(source.clone());
                 differing.target = Some(target.clone());
             }
-            What::Rows { source, target, keys } => {
+            What::Contents => differing.kind = "contents",
+            What::Rows { source, target, keys, .. } => {
                 differing.kind = "rows";
                 differing.source = Some(rows(source));
                 differing.target = Some(rows(target));

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::future;
 
-use super::super::session::Snapshot;
+use super::super::session::{self, Snapshot};
 use crate::error::{Error, Kind};
 use crate::events::Rows;
 use crate::pg::{Client, PgError};
@@ -59,19 +59,22 @@ impl Reader<'_> {
     }
 
     async fn work(&self, state: &Mutex<State>) -> Result<(), Error> {
-        let mut session: Option<Client> = None;
+        let mut idle: Option<Client> = None;
         while let Some(task) = next(state) {
-            let client = match session.take() {
+            let client = match idle.take() {
                 Some(client) => client,
                 None => self.snapshot.session().await?,
             };
             let outcome = ask(&client, &task).await;
             (self.progress)(task.bytes);
             match record(state, task.item, outcome) {
-                Ok(()) => session = Some(client),
+                Ok(()) => idle = Some(client),
                 // Its transaction is of no use any more.
                 Err(()) => drop(client),
             }
+        }
+        if let Some(client) = idle {
+            session::end(&client).await;
         }
         Ok(())
     }

@@ -130,7 +130,7 @@ fn report(mismatches: Vec<Mismatch>, scope: &Scope, database: Option<&str>) -> V
         .into_iter()
         .filter(|it| !(scope.ignore_owners && it.is_property("owner")))
         .filter(|it| !it.table().is_some_and(|table| wholes.contains(table)))
-        .filter(|it| !it.is_initial() && !it.is_own_membership())
+        .filter(|it| !it.is_initial() && !it.is_intended() && !it.is_own_membership())
         .map(|it| Difference {
             database: database.map(str::to_owned),
             what: it.what(),

@@ -90,6 +90,22 @@ impl Mismatch {
         matches!(&self.kind, Kind::Property { source, target, .. } if initial(source) && initial(target))
     }
 
+    /// Whether a migration leaves it like that, and nothing is lost: a role that logs in without a password gets one that
+    /// nobody knows; the source's writers are locked out, the target's are not; an index whose building failed is in no dump.
+    pub(super) fn is_intended(&self) -> bool {
+        match &self.kind {
+            Kind::Property { name, source, target } => match (self.class, name.as_str()) {
+                ("role", "password") => !source.contains_key(name),
+                ("database", "setting default_transaction_read_only") => !target.contains_key(name),
+                _ => false,
+            },
+            Kind::Missing(properties) => {
+                self.class == "index" && properties.get("valid") == Some(&Property::Plain(Value::Bool(false)))
+            }
+            Kind::Extra(_) => false,
+        }
+    }
+
     /// Whether it is a membership that only the target's user has: whoever creates a role becomes a member of it.
     pub(super) fn is_own_membership(&self) -> bool {
         matches!(&self.kind, Kind::Extra(properties) if properties.get("@own") == Some(&Property::Plain(Value::Bool(true))))
@@ -190,8 +206,9 @@ fn differing(source: &Read, target: &Read) -> Vec<String> {
 
 /// A property as both sides show it, for the eyes of a person: long texts are cut down to where they begin to differ.
 fn shown(source: Option<&Property>, target: Option<&Property>) -> [String; 2] {
+    let yes_or_no = [source, target].iter().any(|side| matches!(side, Some(Property::Plain(Value::Bool(_)))));
     abridge([source, target].map(|property| match property {
-        None => "none".to_owned(),
+        None => if yes_or_no { "no" } else { "none" }.to_owned(),
         Some(Property::Secret(_)) => "<hidden>".to_owned(),
         Some(Property::Plain(value)) => plain(value),
     }))

@@ -176,7 +176,8 @@ fn what_replication_does_not_carry_is_said_before() {
             &format!(r#"table "shop" public.tags: {no_identity}"#),
             "table \"shop\" public.cache: it is unlogged and therefore not replicated; it is copied with the \
              snapshot, and once more as a whole at the finish",
-            r#"database "shop": its 2 large objects are not replicated; they are copied at the finish"#,
+            "database \"shop\": its 2 large objects are not replicated; they are copied with the rows, and what has \
+             changed of them at the finish",
             "table \"shop\" public.orders: triggers that fire ALWAYS or for REPLICA run on the target for every \
              replicated change: \"always\"",
         ],

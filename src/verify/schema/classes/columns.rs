@@ -9,7 +9,8 @@ pub(super) fn classes(versions: Versions) -> Vec<Class> {
     vec![Class::new("column", columns(versions))]
 }
 
-/// Positions count live columns only: dropped ones are not carried. What is as the type says is left out: it makes the
+/// Positions count live columns only: dropped ones are not carried. Where columns are inherited, pg_dump writes them in the
+/// parent's order. What is as the type says is left out: it makes the
 /// answer small. An unset statistics target is null from 17 on and -1 before.
 fn columns(versions: Versions) -> Sql {
     sql!(
@@ -18,6 +19,8 @@ fn columns(versions: Versions) -> Sql {
                r.name || '.' || pg_catalog.quote_ident(a.attname),
                pg_catalog.jsonb_build_object(
             'position', pg_catalog.row_number() over (partition by a.attrelid order by a.attnum),
+            'incomparable', case when not c.relispartition and exists (
+                select from pg_catalog.pg_inherits i where i.inhrelid = c.oid) then '[\"position\"]'::jsonb end,
             'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
             'collation', case when a.attcollation <> t.typcollation then {} end,
             'not null', nullif(a.attnotnull, false),
@@ -30,9 +33,10 @@ fn columns(versions: Versions) -> Sql {
             'storage', case when a.attstorage <> t.typstorage then case a.attstorage
                 when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end end,
             'option', {}, 'foreign table option', {},
-            'parents', nullif(a.attinhcount, 0), 'inherited only', case when not a.attislocal then true end,
+            'inherited only', nullif(not a.attislocal, false),
             'privileges of', {} {})
         from relation r
+        join pg_catalog.pg_class c on c.oid = r.oid
         join pg_catalog.pg_attribute a on a.attrelid = r.oid
         join pg_catalog.pg_type t on t.oid = a.atttypid
         left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum

@@ -76,6 +76,11 @@ pub(super) fn address(catalog: &'static str, oid: &'static str) -> Sql {
     sql!("'pg_catalog.{}'::pg_catalog.regclass::pg_catalog.oid, {}, 0", catalog, oid)
 }
 
+/// Whether a trigger or rule fires: always, with what `session_replication_role` says, or not.
+pub(super) fn firing(column: &'static str) -> Sql {
+    sql!("case {} when 'O' then 'yes' when 'D' then 'no' when 'R' then 'replica' else 'always' end", column)
+}
+
 /// A name with its schema.
 pub(super) fn qualified(schema: &'static str, name: &'static str) -> Sql {
     sql!("(pg_catalog.quote_ident({}) || '.' || pg_catalog.quote_ident({}))", schema, name)

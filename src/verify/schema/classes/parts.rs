@@ -1,7 +1,7 @@
 //! What belongs to a table besides its columns: constraints, indexes, rules, triggers, policies, extended statistics.
 
 use super::Class;
-use super::fragments::{Versions, address, collation, options, qualified, relations, role, users, when};
+use super::fragments::{Versions, address, collation, firing, options, qualified, relations, role, users, when};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -27,7 +27,7 @@ fn constraints(versions: Versions) -> Sql {
                 pg_catalog.pg_get_constraintdef(k.oid), '( NOT VALID| NOT ENFORCED)+$', '') end,
             'expression', case when k.contype = 'c' then pg_catalog.pg_get_expr(k.conbin, k.conrelid) end,
             'validated', k.convalidated, 'no inherit', case when k.contype = 'c' then k.connoinherit end,
-            'parents', nullif(k.coninhcount, 0), 'inherited only', case when not k.conislocal then true end {})
+            'inherited only', nullif(not k.conislocal, false) {})
         from relation r
         join pg_catalog.pg_constraint k on k.conrelid = r.oid
         where k.contype <> 't' and not (k.contype = 'f' and k.conparentid <> 0) {}",
@@ -86,7 +86,7 @@ fn rules() -> Sql {
     sql!(
         "with {}
         select {}, pg_catalog.quote_ident(w.rulename) || ' on ' || r.name, pg_catalog.jsonb_build_object(
-            '@table', r.name, 'enabled', w.ev_enabled,
+            '@table', r.name, 'enabled', {},
             'event', case w.ev_type when '2' then 'update' when '3' then 'insert' when '4' then 'delete' else 'select' end,
             'definition', pg_catalog.substr(d.text, pg_catalog.strpos(d.text, ' TO ' || r.name)
                                                     + pg_catalog.length(' TO ' || r.name)))
@@ -95,7 +95,8 @@ fn rules() -> Sql {
         cross join lateral pg_catalog.pg_get_ruledef(w.oid) d(text)
         where w.rulename <> '_RETURN'",
         relations(),
-        address("pg_rewrite", "w.oid")
+        address("pg_rewrite", "w.oid"),
+        firing("w.ev_enabled")
     )
 }
 
@@ -112,7 +113,7 @@ fn triggers(versions: Versions) -> Sql {
     sql!(
         "with {}
         select {}, pg_catalog.quote_ident(t.tgname) || ' on ' || r.name, pg_catalog.jsonb_build_object(
-            '@table', r.name, 'enabled', t.tgenabled,
+            '@table', r.name, 'enabled', {},
             'definition', pg_catalog.regexp_replace(d.text, ' WHEN \\(.*\\) (EXECUTE (FUNCTION|PROCEDURE) )', ' \\1'),
             'condition', pg_catalog.substring(d.text, ' WHEN \\((.*)\\) EXECUTE (?:FUNCTION|PROCEDURE) '))
         from relation r
@@ -121,6 +122,7 @@ fn triggers(versions: Versions) -> Sql {
         where {}",
         relations(),
         address("pg_trigger", "t.oid"),
+        firing("t.tgenabled"),
         chosen
     )
 }
@@ -129,16 +131,20 @@ fn policies() -> Sql {
     sql!(
         "with {}
         select {}, pg_catalog.quote_ident(p.polname) || ' on ' || r.name, pg_catalog.jsonb_build_object(
-            '@table', r.name, 'command', p.polcmd, 'permissive', p.polpermissive,
-            'roles', (select pg_catalog.jsonb_agg(case u.oid when 0 then 'PUBLIC' else {} end order by 1)
-                      from pg_catalog.unnest(p.polroles) u(oid)),
+            '@table', r.name,
+            'command', case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete'
+                else 'all' end,
+            'permissive', p.polpermissive,
+            'roles', (select pg_catalog.jsonb_agg(u.name order by u.name)
+                      from (select case r.oid when 0 then 'PUBLIC' else {} end collate \"C\"
+                            from pg_catalog.unnest(p.polroles) r(oid)) u(name)),
             'using', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
             'with check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
         from relation r
         join pg_catalog.pg_policy p on p.polrelid = r.oid",
         relations(),
         address("pg_policy", "p.oid"),
-        role("u.oid")
+        role("r.oid")
     )
 }
 
@@ -146,7 +152,8 @@ fn policies() -> Sql {
 fn statistics(versions: Versions) -> Sql {
     sql!(
         "select {}, {}, pg_catalog.jsonb_build_object(
-            'owner', {}, 'kinds', pg_catalog.to_jsonb(s.stxkind),
+            'owner', {}, 'kinds', (select pg_catalog.jsonb_agg(case k.kind when 'd' then 'ndistinct' when 'f' then 'dependencies'
+                           when 'm' then 'mcv' else 'expressions' end) from pg_catalog.unnest(s.stxkind) k(kind)),
             'columns', (select pg_catalog.jsonb_agg(a.attname order by k.position)
                         from pg_catalog.unnest(s.stxkeys::int2[]) with ordinality k(attnum, position)
                         join pg_catalog.pg_attribute a on a.attrelid = s.stxrelid and a.attnum = k.attnum),

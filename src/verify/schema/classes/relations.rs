@@ -97,7 +97,7 @@ fn sequences(versions: Versions) -> Sql {
             'owner', {}, 'privileges of', {},
             'type', s.seqtypid::pg_catalog.regtype::text, 'start', s.seqstart, 'increment', s.seqincrement,
             'minimum', s.seqmin, 'maximum', s.seqmax, 'cache', s.seqcache, 'cycle', s.seqcycle,
-            'column', (select d.refobjid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(a.attname)
+            'owned by', (select d.refobjid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(a.attname)
                        from pg_catalog.pg_depend d
                        join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
                        where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
@@ -110,7 +110,10 @@ fn sequences(versions: Versions) -> Sql {
         address("pg_class", "c.oid"),
         role("c.relowner"),
         privileges(versions, "c.relacl", "s", "c.relowner"),
-        when(versions.common().has_unlogged_sequences(), ", 'persistence', c.relpersistence"),
+        when(
+            versions.common().has_unlogged_sequences(),
+            ", 'persistence', case c.relpersistence when 'u' then 'unlogged' else 'permanent' end"
+        ),
         schema("n.nspname"),
         users("pg_class", "c.oid")
     )

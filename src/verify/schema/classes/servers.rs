@@ -12,7 +12,7 @@ pub(super) fn classes(versions: Versions, scope: &Scope, passwords: bool) -> Vec
         Class::new("role", roles(&roles_in_scope, passwords)),
         Class::new("membership", memberships(versions, &roles_in_scope)),
         Class::new("database", databases(versions, &databases_in_scope)),
-        Class { sparse: true, ..Class::new("role in database", settings(&roles_in_scope, &databases_in_scope)) },
+        Class { sparse: true, ..Class::new("settings", settings(&roles_in_scope, &databases_in_scope)) },
     ]
 }
 
@@ -97,7 +97,7 @@ fn databases(versions: Versions, scope: &Sql) -> Sql {
 fn settings(roles: &Sql, databases: &Sql) -> Sql {
     sql!(
         "select 'pg_catalog.pg_db_role_setting'::pg_catalog.regclass::pg_catalog.oid, 0::pg_catalog.oid, 0,
-               pg_catalog.format('%I in %I', r.rolname, d.datname), pg_catalog.jsonb_build_object('setting', {})
+               pg_catalog.format('of %I in %I', r.rolname, d.datname), pg_catalog.jsonb_build_object('setting', {})
         from pg_catalog.pg_db_role_setting s
         join pg_catalog.pg_roles r on r.oid = s.setrole
         join pg_catalog.pg_database d on d.oid = s.setdatabase

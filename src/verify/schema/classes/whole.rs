@@ -1,7 +1,7 @@
 //! What belongs to the database as a whole: schemas, extensions, event triggers, publications, large objects, default
 //! privileges, and privileges on what is the system's or an extension's.
 
-use super::fragments::{Versions, address, granted, not_ours, privileges, role, schema, users, when};
+use super::fragments::{Versions, address, firing, granted, not_ours, privileges, role, schema, users, when};
 use super::{Class, Scope};
 use crate::facts::provider;
 use crate::sql;
@@ -25,7 +25,7 @@ pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
 /// `public` came with the database: up to 14 the superuser (10) owns it and everybody may create in it, from 15 on whoever owns
 /// the database does, and nobody else creates. `@initial` says that it is still like that, which is equal whatever it means.
 fn schemas(versions: Versions) -> Sql {
-    let owner = if versions.own.gives_public_to_database_owners() {
+    let owner = if versions.own.gives_public_to_database_owner() {
         "(select r.oid from pg_catalog.pg_roles r where r.rolname = 'pg_database_owner')"
     } else {
         "10"
@@ -70,11 +70,12 @@ fn event_triggers() -> Sql {
     sql!(
         "select {}, pg_catalog.quote_ident(t.evtname), pg_catalog.jsonb_build_object(
             'owner', {}, 'event', t.evtevent, 'function', t.evtfoid::pg_catalog.regprocedure::text,
-            'enabled', t.evtenabled, 'tags', pg_catalog.to_jsonb(t.evttags))
+            'enabled', {}, 'tags', pg_catalog.to_jsonb(t.evttags))
         from pg_catalog.pg_event_trigger t
         where {}",
         address("pg_event_trigger", "t.oid"),
         role("t.evtowner"),
+        firing("t.evtenabled"),
         users("pg_event_trigger", "t.oid")
     )
 }

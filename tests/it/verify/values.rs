@@ -1,0 +1,76 @@
+//! Values that are the same, however the two servers write them.
+
+use super::verify;
+use crate::harness::cluster::Options;
+use crate::harness::fixture::create_shop;
+use crate::harness::pair::Pair;
+
+/// A table of values whose text depends on settings.
+const VALUES: &str = r#"
+CREATE TABLE settings (
+    id int PRIMARY KEY, f4 real, f8 double precision, ts timestamptz, t timestamp, d date, i interval, b bytea, m money, x xml,
+    j jsonb, a text[], r tstzrange, p point, v varbit, n numeric, c char(5), regc regclass
+);
+INSERT INTO settings VALUES
+    (1, 0.1, 1.0/3, '2026-01-31 12:00:00+02', '2026-01-31 12:00', '2026-02-03', '1 year 2 days 03:04:05.6', '\x00ff5c', 1234.56,
+     '<a>&amp;</a>', '{"b": 1e2}', '{"a b",NULL,"\""}', '[2026-01-01Z,2026-02-01Z)', '(0.1,1e-30)', B'101', 1.10, 'ab', 'settings'),
+    (2, 'NaN', '-Infinity', 'infinity', '-infinity', '0044-03-15 BC', '-1 mon +2 days', '', -0.05, NULL, 'null', '{}', 'empty',
+     NULL, '', 'NaN', '', 'pg_class');
+"#;
+
+/// A role of one server alone, whose sessions would write every one of them otherwise.
+const WEIRD: &str = "
+CREATE ROLE weird SUPERUSER LOGIN;
+ALTER ROLE weird SET datestyle = 'German, DMY'; ALTER ROLE weird SET intervalstyle = 'iso_8601';
+ALTER ROLE weird SET bytea_output = 'escape'; ALTER ROLE weird SET extra_float_digits = -3;
+ALTER ROLE weird SET timezone = 'Asia/Kathmandu'; ALTER ROLE weird SET quote_all_identifiers = on;
+ALTER ROLE weird SET xmlbinary = 'hex'; ALTER ROLE weird SET search_path = 'nowhere';
+ALTER ROLE weird SET client_encoding = 'LATIN1'; ALTER ROLE weird SET default_transaction_isolation = 'serializable'";
+
+#[test]
+fn settings_of_roles_change_no_value() {
+    let Some(pair) = Pair::start() else { return };
+    for cluster in [&pair.source, &pair.target] {
+        cluster.create_database("app");
+        cluster.sql("app", VALUES);
+    }
+    pair.target.sql("postgres", WEIRD);
+    let (source, target) = (pair.source.uri("postgres"), pair.target.uri_as("weird", "postgres"));
+    let verify = || pair.program().args(["verify", "-f", "postgres", "-s", &source, "-t", &target]).run();
+    verify().expect_code(0).expect_stderr("Database 'app': verified: 1 tables, 2 rows; all equal");
+    pair.target.sql("app", "UPDATE settings SET f8 = f8 + 1e-16 WHERE id = 1");
+    verify().expect_code(6).expect_stderr("table public.settings: 2 rows on both sides");
+}
+
+#[test]
+fn other_encodings_hold_the_same_values() {
+    let latin = Options::default().initdb("--encoding=LATIN1").initdb("--locale=C");
+    let Some(pair) = Pair::with(&latin, &Options::default().initdb("--encoding=UTF8").initdb("--locale=C")) else {
+        return;
+    };
+    for cluster in [&pair.source, &pair.target] {
+        cluster.create_database("app");
+        cluster.sql("app", r#"CREATE TABLE "größe" (id text PRIMARY KEY, "wörter" text); INSERT INTO "größe" VALUES ('ä', 'Zoë ß ÿ'), ('b', '')"#);
+    }
+    let rows = ["-f", "postgres", "--verify-rows=3"];
+    // That the encoding is another is a difference; what the rows hold is none.
+    let outcome = verify(&pair).args(rows).run().expect_code(6);
+    let outcome = outcome.expect_stderr("encoding is LATIN1 on the source and UTF8 on the target");
+    let outcome = outcome.expect_stderr("Database 'app': verified: 1 tables, 2 rows; all equal");
+    outcome.expect_last_line("PGMigrateError: verification found 1 difference");
+    pair.target.sql("app", r#"UPDATE "größe" SET "wörter" = 'Zoe ß ÿ' WHERE id = 'ä'"#);
+    let outcome = verify(&pair).args(rows).run().expect_code(6);
+    outcome
+        .expect_stderr(r#"table public."größe": 2 rows on both sides, not all of them the same"#)
+        .expect_stderr(r#"table public."größe": key (id)=(ä): its values differ"#);
+}
+
+#[test]
+fn the_oldest_and_the_newest_major_write_the_same_values() {
+    let Some(pair) = Pair::of_majors(12, 18) else { return };
+    create_shop(&pair.source, "shop", 100);
+    pair.source.sql("shop", "REFRESH MATERIALIZED VIEW shop.y_revenue; REFRESH MATERIALIZED VIEW shop.a_best_month");
+    pair.source.sql("shop", VALUES);
+    pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
+    verify(&pair).run().expect_code(0).expect_stderr("Database 'shop': verified: ");
+}
