@@ -13,6 +13,7 @@ mod identity;
 mod journal;
 mod large_objects;
 mod lock;
+mod parameters;
 mod privileges;
 mod properties;
 mod replication;
@@ -141,6 +142,7 @@ fn cancelled() -> Error {
 /// Carries out `plan`. Every result, good or bad, is an event; nothing is returned.
 pub async fn migrate(context: Arc<Context>, plan: Plan) {
     roles::create(&context, &plan).await;
+    parameters::grant(&context, &plan).await;
     let pool = copy::Pool::start(&context, plan.jobs);
     let width = DATABASES_AT_ONCE.max(plan.jobs);
     stream::iter(&plan.databases)

@@ -94,8 +94,12 @@ impl Archive {
 
     /// Indexes, constraints, triggers, rules, policies.
     pub(super) async fn restore_after_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
-        self.restore(context, manner, |entry| entry.section == Section::PostData).await?;
-        self.restore_privileges(context, manner).await
+        self.restore(context, manner, |entry| {
+            entry.section == Section::PostData && !entry.is_index_attach() && !is_for_the_end(entry)
+        })
+        .await?;
+        self.attach_indexes(context, manner).await?;
+        self.restore_foreign_keys(context, manner).await
     }
 
     /// The same, less what [`Archive::restore_identities`] made and what [`Archive::restore_foreign_keys`] will make.
@@ -106,9 +110,19 @@ impl Archive {
         identity_indexes: &[u32],
     ) -> Result<(), Error> {
         self.restore(context, manner, |entry| {
-            entry.section == Section::PostData && !is_identity(entry, identity_indexes) && !is_for_the_end(entry)
+            entry.section == Section::PostData
+                && !is_identity(entry, identity_indexes)
+                && !entry.is_index_attach()
+                && !is_for_the_end(entry)
         })
-        .await
+        .await?;
+        self.attach_indexes(context, manner).await
+    }
+
+    /// Indexes of partitions become part of those of their partitioned tables, one after the other: of several at once each
+    /// may miss that the others have made theirs valid, and an upper index then stays invalid for good.
+    async fn attach_indexes(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
+        self.restore(context, Manner { jobs: 1, ..manner }, Entry::is_index_attach).await
     }
 
     /// Foreign keys, comments on whatever comes after the rows, and privileges.

@@ -25,7 +25,8 @@ pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::conninfo::Secret;
 use crate::facts::{
-    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Reserved, Role, ServerFacts, provider,
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, ParameterPrivilege, Reserved, Role,
+    ServerFacts, provider,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -42,6 +43,8 @@ pub struct Plan {
     pub joined_roles: Vec<String>,
     /// Memberships among them, to be granted after all roles exist.
     pub memberships: Vec<crate::facts::Membership>,
+    /// Privileges on parameters that the target's roles do not have yet.
+    pub parameter_privileges: Vec<ParameterPrivilege>,
     /// Roles of the source that the target will not have: excluded, a provider's own, or the system's.
     pub missing_roles: BTreeSet<String>,
     /// Databases, largest first.
@@ -312,7 +315,18 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     let jobs = jobs(facts, settings.jobs);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let missing_roles = roles::missing(facts, &roles);
-    Plan { roles, skipped_roles, joined_roles, memberships, missing_roles, databases, jobs, index_jobs }
+    let parameter_privileges = roles::parameter_privileges(facts, &missing_roles);
+    Plan {
+        roles,
+        skipped_roles,
+        joined_roles,
+        memberships,
+        parameter_privileges,
+        missing_roles,
+        databases,
+        jobs,
+        index_jobs,
+    }
 }
 
 /// Four at most: more connections rarely copy faster, and the source is in use.

@@ -139,6 +139,11 @@ impl Entry {
         self.description == "FK CONSTRAINT"
     }
 
+    /// Whether it makes a partition's index part of the index of its partitioned table.
+    pub fn is_index_attach(&self) -> bool {
+        self.description == "INDEX ATTACH"
+    }
+
     /// A primary key, or a unique or exclusion constraint. Which of them, the catalogs say by [`Entry::oid`].
     pub fn is_index_constraint(&self) -> bool {
         self.description == "CONSTRAINT"

@@ -118,7 +118,9 @@ fn database_owner(case: &Case<'_>) -> Vec<Found> {
 
 fn placeholder_passwords(case: &Case<'_>) -> Vec<Found> {
     let names: Vec<_> = created(case)
-        .filter(|plan| plan.role.login && plan.role.verifier.is_none() && plan.password.is_none())
+        .filter(|plan| {
+            plan.role.login && plan.role.verifier.is_none() && !plan.role.without_password && plan.password.is_none()
+        })
         .map(|plan| Ident::new(&plan.role.name))
         .collect();
     if names.is_empty() {

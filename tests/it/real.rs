@@ -68,7 +68,11 @@ fn start(applications: &[Application]) -> Option<Pair> {
         pair.target.create_database(name);
         for file in files {
             let file = file.to_str().expect("a plain path");
-            pair.psql(&pair.target, name).args(["-f", file]).limit(LIMIT).run().expect_code(0);
+            pair.psql(&pair.target.uri(name))
+                .args(["-v", "ON_ERROR_STOP=1", "-f", file])
+                .limit(LIMIT)
+                .run()
+                .expect_code(0);
         }
         let settle = r#"pg_dump --create "$2" | psql -qX -v ON_ERROR_STOP=1 "$1" >/dev/null"#;
         Run::program("/bin/sh")

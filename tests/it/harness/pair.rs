@@ -46,13 +46,13 @@ impl Pair {
             .expect_code(0);
     }
 
-    /// psql, connected to `database` of one of them, which stops at the first error.
-    pub(crate) fn psql(&self, cluster: &Cluster, database: &str) -> Run {
+    /// psql, connected to `uri`, which shows errors and rows and nothing else.
+    pub(crate) fn psql(&self, uri: &str) -> Run {
         Run::program("psql")
             .env("PATH", self.path())
             .env("PGCLIENTENCODING", "UTF8")
             .env("PGOPTIONS", "-c client_min_messages=error")
-            .args(["-qXAt", "-v", "ON_ERROR_STOP=1", "-d", &cluster.uri(database)])
+            .args(["-qXAt", "-d", uri])
     }
 
     /// Creates the source's roles on the target with PostgreSQL's own tools.
