@@ -8,6 +8,7 @@ mod cleanup;
 mod copy;
 mod create;
 mod database;
+mod extensions;
 mod finish;
 mod identity;
 mod journal;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use cleanup::{Swept, clean_up};
@@ -79,6 +81,10 @@ pub struct Context {
     pub target_superuser: bool,
     /// Whether triggers and foreign keys can be switched off with `session_replication_role`.
     pub replica_role: bool,
+    /// Sessions that databases may open for ANALYZE beyond one of their own, over all databases together.
+    pub sessions: Semaphore,
+    /// Index builds at the same time, over all databases together.
+    pub builds: Semaphore,
     /// Where results go.
     pub events: Events,
     /// Cancelled by a signal.
