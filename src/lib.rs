@@ -8,6 +8,7 @@
 //! Facts, Settings ──plan──► Plan         every choice made: method, tables, order, owners     (pure)
 //! Facts, Settings, Plan ──validate──► Vec<Finding>   an error stops here                      (pure)
 //! Plan ──migrate──► Events ──report──► log, progress, final blocks, JSON, exit code
+//! Facts, Settings ──plan::comparison──► Comparison ──verify──► Events                (afterwards, or by itself)
 //! ```
 //!
 //! The plan comes before validation because many findings are about a choice: that a database will be dumped and why, whose

@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::cli::MigrateOptions;
 use crate::conninfo::{CHILD_SERVICE, Secret};
 use crate::error::{Error, Kind};
@@ -67,6 +69,8 @@ pub async fn run(
         verbose: settings.verbose,
         target_superuser: facts.target.user.superuser,
         replica_role: facts.target.user.session_replication_role,
+        sessions: Semaphore::new(plan.jobs),
+        builds: Semaphore::new(plan.index_jobs),
         events,
         cancel: token.clone(),
         source: source.clone(),
@@ -116,7 +120,7 @@ async fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, E
         tools::find_all(settings.pgbin.as_deref()),
     );
     let (source, target) = (source?, target?);
-    let facts = inspect::inspect(&source, &target, settings).await?;
+    let facts = Box::pin(inspect::inspect(&source, &target, settings)).await?;
     report.servers(&facts.source, &facts.target);
     let plan = plan::build(&facts, settings);
     report.findings(validate::validate(&facts, settings, &plan))?;

@@ -10,7 +10,7 @@ use crate::plan::comparison;
 use crate::report::Report;
 use crate::settings::{Environment, Servers, Verification};
 use crate::shutdown::Shutdown;
-use crate::verify::{self, Context};
+use crate::verify::{self, Context, Stopped};
 
 /// Compares the two servers. What differs and what could not be compared is in the report; an error is about the run as a
 /// whole.
@@ -28,7 +28,7 @@ pub async fn run(
         () = token.cancelled() => return Err(shutdown.error()),
         connected = connect(servers, &report.output().migration_id) => connected?,
     };
-    compare(source, target, settings, |_| true, report, shutdown).await
+    Box::pin(compare(source, target, settings, |_| true, report, shutdown)).await
 }
 
 async fn connect(servers: Servers, id: &str) -> Result<(Server, Server), Error> {
@@ -59,5 +59,6 @@ pub(super) async fn compare(
     comparison.databases.retain(|database| wanted(&database.name));
     let (events, receiver) = Events::channel();
     let context = Context { source, target, settings, events, cancel: token };
-    report.follow(receiver, Box::pin(verify::verify(&context, &comparison))).await
+    let outcome = report.follow(receiver, Box::pin(verify::verify(&context, &comparison))).await;
+    outcome.map_err(|Stopped| shutdown.error())
 }

@@ -120,14 +120,9 @@ pub(super) fn lines(verdict: &Verdict, level: Option<Level>) -> Vec<Line> {
 fn of_difference(about: &str, difference: &Difference) -> Vec<Line> {
     let mut lines = vec![Line::Error(format!("{about}: {difference}"))];
     if let What::Rows { keys, unnamed, .. } = &difference.what {
-        lines.extend(
-            keys.iter().map(|key| Line::Error(format!("{about}: {} {}: {key}", difference.class, difference.object))),
-        );
-        lines.extend(
-            unnamed
-                .iter()
-                .map(|reason| Line::Error(format!("{about}: {} {}: {reason}", difference.class, difference.object))),
-        );
+        let about_it = format!("{about}: {} {}", difference.class, difference.object);
+        lines.extend(keys.iter().map(|key| Line::Error(format!("{about_it}: {key}"))));
+        lines.extend(unnamed.iter().map(|reason| Line::Error(format!("{about_it}: {reason}"))));
     }
     lines
 }
@@ -155,4 +150,64 @@ pub(super) fn progress(comparing: &Comparing) -> String {
     // What is stored out of line is estimated.
     let read = comparing.bytes_read.min(comparing.bytes);
     format!("{}: verified {} of {} on both sides", comparing.database, size(read), size(comparing.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{Failure, Found, Key, Rows};
+
+    fn difference(class: &'static str, object: &str) -> Difference {
+        Difference { database: Some("app".into()), class, object: object.into(), what: What::Missing }
+    }
+
+    fn verdict(differences: Vec<Difference>, failures: &[Kind]) -> Verdict {
+        let failures = failures.iter().map(|kind| Failure { kind: *kind, message: "no".into() }).collect();
+        Verdict { database: Some("app".into()), differences, failures, ..Verdict::default() }
+    }
+
+    fn conclusion(verdict: Verdict) -> Option<(Kind, String)> {
+        let report = VerificationReport { verdicts: vec![verdict], ..VerificationReport::new(Level::Full) };
+        report.conclusion().map(|error| (error.kind, error.message))
+    }
+
+    #[test]
+    fn what_could_not_be_compared_weighs_more_than_a_difference_and_that_more_than_being_late() {
+        let one = || vec![difference("index", "a")];
+        assert_eq!(conclusion(verdict(Vec::new(), &[])), None);
+        let said = |kind, message: &str| Some((kind, message.to_owned()));
+        assert_eq!(
+            conclusion(verdict(one(), &[Kind::Timeout])),
+            said(Kind::Difference, "verification found 1 difference")
+        );
+        assert_eq!(
+            conclusion(verdict(one(), &[Kind::Failed])),
+            said(Kind::Failed, "verification could not compare 1 thing; verification found 1 difference")
+        );
+        let late = "replication did not catch up in time to verify: 'app'";
+        assert_eq!(conclusion(verdict(Vec::new(), &[Kind::Timeout])), said(Kind::Timeout, late));
+    }
+
+    #[test]
+    fn a_thousand_differences_of_one_class_do_not_hide_those_of_another() {
+        let mut differences: Vec<_> = (0..1000).map(|number| difference("index", &number.to_string())).collect();
+        differences.push(difference("table", "t"));
+        let lines = lines(&verdict(differences, &[]), Some(Level::Full));
+        assert_eq!(lines.len(), 102);
+        assert_eq!(lines[100], Line::Error("Database 'app': index: … and 900 more differences".into()));
+        assert_eq!(lines[101], Line::Error("Database 'app': table t: missing on the target".into()));
+    }
+
+    #[test]
+    fn rows_that_differ_are_named_after_their_table() {
+        let (source, target) = (Rows { count: 2, checksum: Some(7) }, Rows { count: 1, checksum: Some(8) });
+        let keys = vec![Key { key: "(id)=(42)".into(), on: Found::SourceOnly }];
+        let what = What::Rows { source, target, keys, unnamed: None };
+        let lines = lines(&verdict(vec![Difference { what, ..difference("table", "shop.orders") }], &[]), None);
+        let expected = [
+            "Database 'app': table shop.orders: 2 rows on the source and 1 on the target",
+            "Database 'app': table shop.orders: key (id)=(42): only on the source",
+        ];
+        assert_eq!(lines, expected.map(|line| Line::Error(line.into())));
+    }
 }

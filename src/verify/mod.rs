@@ -35,11 +35,15 @@ pub struct Context {
     pub cancel: CancellationToken,
 }
 
+/// A signal came before the last verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped;
+
 /// Carries out `comparison`. Every verdict is an event.
 ///
 /// # Errors
-/// Of kind [`Kind::Interrupted`] when a signal came before the last verdict.
-pub async fn verify(context: &Context, comparison: &Comparison) -> Result<(), Error> {
+/// When a signal came.
+pub async fn verify(context: &Context, comparison: &Comparison) -> Result<(), Stopped> {
     context.events.send(Event::Verification { level: context.settings.level });
     let scope = Scope {
         databases: comparison.databases.iter().map(|database| database.name.clone()).collect(),
@@ -62,7 +66,7 @@ async fn until_cancelled(
     context: &Context,
     databases: (&str, &str),
     work: impl Future<Output = Verdict>,
-) -> Result<(), Error> {
+) -> Result<(), Stopped> {
     let verdict = tokio::select! {
         biased;
         () = context.cancel.cancelled() => None,
@@ -79,7 +83,7 @@ async fn until_cancelled(
             for error in [source.err(), target.err()].into_iter().flatten() {
                 tracing::debug!(target: crate::logger::MIGRATE, "{error}: {}", error.words());
             }
-            Err(Error::new(Kind::Interrupted, "verification was stopped"))
+            Err(Stopped)
         }
     }
 }

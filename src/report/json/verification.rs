@@ -41,6 +41,7 @@ struct Differing<'a> {
     source: Option<String>,
     target: Option<String>,
     keys: Vec<Row<'a>>,
+    unnamed: Option<&'a str>,
     message: String,
 }
 
@@ -90,6 +91,7 @@ impl<'a> Differing<'a> {
             source: None,
             target: None,
             keys: Vec::new(),
+            unnamed: None,
             message: difference.to_string(),
         };
         match &difference.what {
@@ -102,11 +104,12 @@ impl<'a> Differing<'a> {
                 differing.target = Some(target.clone());
             }
             What::Contents => differing.kind = "contents",
-            What::Rows { source, target, keys, .. } => {
+            What::Rows { source, target, keys, unnamed } => {
                 differing.kind = "rows";
                 differing.source = Some(rows(source));
                 differing.target = Some(rows(target));
                 differing.keys = keys.iter().map(Row::new).collect();
+                differing.unnamed = unnamed.as_deref();
             }
         }
         differing
