@@ -9,6 +9,7 @@ mod copy;
 mod create;
 mod database;
 mod finish;
+mod foreign_keys;
 mod identity;
 mod journal;
 mod large_objects;
