@@ -40,7 +40,7 @@ pub(super) async fn restore(
     let mut there = BTreeSet::new();
     for attempt in 1.. {
         finish::copy_again(context, database, content).await?;
-        watch.until(watch.position().await?).await?;
+        watch.until_now().await?;
         rest(&target, names).await?;
         let restored = archive.restore_foreign_keys(context, manner, &there).await;
         replication::enable_subscription(&target, names).await?;

@@ -8,6 +8,7 @@ mod cleanup;
 mod copy;
 mod create;
 mod database;
+mod extensions;
 mod finish;
 mod foreign_keys;
 mod identity;

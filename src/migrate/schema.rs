@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::privileges::Lent;
-use super::{Context, privileges};
+use super::{Context, extensions, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
 use crate::logger;
-use crate::plan::{Creation, Migration, Rights};
+use crate::plan::{Creation, ExtensionPlan, Migration, Rights};
 use crate::sql::Sql;
 use crate::sql::names::PREFIX;
 use crate::tools::{self, DumpRequest, Entry, RestoreError, RestoreRequest, Script, Section, Toc};
@@ -27,6 +27,8 @@ pub(super) struct Manner<'a> {
     rights: &'a Rights,
     /// Extensions whose entries are left out.
     skipped_extensions: &'a [String],
+    /// Extensions that are created in another version than the target would choose.
+    extension_versions: &'a [ExtensionPlan],
     /// Whether objects may be there already.
     schema_existed: bool,
     /// Whether schema `public` gets the source's owner. One that a user has filled keeps its own.
@@ -43,6 +45,7 @@ impl<'a> Manner<'a> {
         Self {
             rights: &migration.rights,
             skipped_extensions: &migration.skipped_extensions,
+            extension_versions: &migration.extension_versions,
             schema_existed: matches!(migration.creation, Creation::UseFilled | Creation::UseEmpty { clean: true }),
             own_public: migration.rights.owners.kept && !matches!(migration.creation, Creation::UseFilled),
             spare_owners: migration.content.powerless_owners,
@@ -52,7 +55,15 @@ impl<'a> Manner<'a> {
 
     /// For what comes last.
     pub(super) fn last(rights: &'a Rights) -> Self {
-        Self { rights, skipped_extensions: &[], schema_existed: true, own_public: false, spare_owners: false, jobs: 1 }
+        Self {
+            rights,
+            skipped_extensions: &[],
+            extension_versions: &[],
+            schema_existed: true,
+            own_public: false,
+            spare_owners: false,
+            jobs: 1,
+        }
     }
 }
 
@@ -85,6 +96,8 @@ impl Archive {
         // need CREATE on them.
         self.restore(context, manner, Entry::is_schema).await?;
         self.grant(context, manner, Entry::is_schema).await?;
+        let order = self.contents.entries.iter().filter(|entry| entry.is_extension()).filter_map(Entry::extension);
+        extensions::create(context, &self.database, order, manner.extension_versions).await?;
         self.restore(context, manner, |entry| entry.section == Section::PreData && !entry.is_schema()).await
     }
 
