@@ -33,7 +33,7 @@ pub(super) async fn restore(
     manner: Manner<'_>,
     content: &Content,
     names: &ReplicationNames,
-    watch: &Watch<'_>,
+    watch: &mut Watch<'_>,
 ) -> Result<(), Error> {
     let database = archive.database();
     let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
