@@ -92,7 +92,7 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub jobs: Option<NonZeroUsize>,
 
-    /// Parallel index builds per database [default: like --jobs]
+    /// Parallel index builds over all databases together [default: like --jobs]
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
 

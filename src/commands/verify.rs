@@ -28,7 +28,7 @@ pub async fn run(
         () = token.cancelled() => return Err(shutdown.error()),
         connected = connect(servers, &report.output().migration_id) => connected?,
     };
-    compare(source, target, settings, |_| true, report, shutdown).await
+    Box::pin(compare(source, target, settings, |_| true, report, shutdown)).await
 }
 
 async fn connect(servers: Servers, id: &str) -> Result<(Server, Server), Error> {

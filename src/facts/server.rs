@@ -34,6 +34,8 @@ pub struct ServerFacts {
     pub system_roles: BTreeSet<String>,
     /// Who is a member of what, among `roles`; what was granted may also be a system role, such as `pg_monitor`.
     pub memberships: Vec<Membership>,
+    /// Who was granted what on configuration parameters.
+    pub parameter_privileges: Vec<ParameterPrivilege>,
     /// All databases, templates included, by name.
     pub databases: Vec<DatabaseEntry>,
     /// All replication slots.
@@ -179,6 +181,8 @@ pub struct Role {
     pub valid_until: Option<String>,
     /// The stored verifier, where we may read `pg_authid`.
     pub verifier: Option<Secret>,
+    /// Whether we may read it and it is not there: the role logs in by other means than a password, or not at all.
+    pub without_password: bool,
     /// Whether that verifier is of the MD5 method.
     pub md5: bool,
     /// Settings for all databases, as `name` and `value`.
@@ -332,4 +336,17 @@ pub struct AvailableExtension {
 pub struct Gatekeeper {
     /// `aiven.pg_security_agent_reserved_roles`
     pub reserved_roles: Vec<String>,
+}
+
+/// A privilege on a configuration parameter (15).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterPrivilege {
+    /// The parameter's name, in small letters.
+    pub parameter: String,
+    /// Whom it was granted to; `None`: PUBLIC.
+    pub grantee: Option<String>,
+    /// `SET` or `ALTER SYSTEM`
+    pub privilege: String,
+    /// Whether the grantee may grant it, too.
+    pub grantable: bool,
 }

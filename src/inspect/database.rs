@@ -51,6 +51,8 @@ pub(super) async fn inspect(
         large_objects: summary.large_objects,
         storage,
         owners: summary.owners.into_iter().collect(),
+        // Asked for later, and only of extensions that are left out.
+        dependents: Vec::new(),
         reserved,
         owns_public: summary.owns_public,
         own_default_privileges: summary.own_default_privileges,

@@ -96,6 +96,7 @@ pub(super) async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
                 connection_limit: client.get(row, 8)?,
                 valid_until: client.get(row, 9)?,
                 verifier: client.get::<Option<String>>(row, 10)?.filter(|_| verifiers).map(Secret::new),
+                without_password: verifiers && client.get::<Option<String>>(row, 10)?.is_none(),
                 md5: client.get(row, 13)?,
                 settings: settings
                     .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::roles;
+use super::{parameters, roles};
 use crate::facts::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
     LocaleProvider, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
@@ -13,10 +13,11 @@ use crate::pg::{Client, PgError, Server};
 pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
     let client = server.connect(server.maintenance_database()).await?;
     let (state, settings, user) = tokio::try_join!(state(&client), settings(&client), roles::user(&client))?;
-    let (roles, system_roles, memberships, databases, slots) = tokio::try_join!(
+    let (roles, system_roles, memberships, parameter_privileges, databases, slots) = tokio::try_join!(
         roles::roles(&client),
         roles::system_roles(&client),
         roles::memberships(&client),
+        parameters::privileges(&client),
         databases(&client),
         slots(&client)
     )?;
@@ -43,6 +44,7 @@ pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
         roles,
         system_roles,
         memberships,
+        parameter_privileges,
         databases,
         slots,
         blockers,

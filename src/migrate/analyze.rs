@@ -22,7 +22,8 @@ pub(super) async fn analyze(
     let tables: Vec<&QualifiedName> =
         content.tables.iter().map(|table| &table.name).chain(&content.partition_roots).collect();
     let next = AtomicUsize::new(0);
-    let worker = async || {
+    let worker = async |first: bool| {
+        let _permit = if first { None } else { context.sessions.acquire().await.ok() };
         let mut client = None;
         let mut notices = Vec::new();
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -39,5 +40,5 @@ pub(super) async fn analyze(
         }
         Ok::<_, Error>(notices)
     };
-    Ok(try_join_all((0..jobs.min(tables.len())).map(|_| worker())).await?.concat())
+    Ok(try_join_all((0..jobs.min(tables.len())).map(|number| worker(number == 0))).await?.concat())
 }

@@ -8,11 +8,13 @@ mod cleanup;
 mod copy;
 mod create;
 mod database;
+mod extensions;
 mod finish;
 mod identity;
 mod journal;
 mod large_objects;
 mod lock;
+mod parameters;
 mod privileges;
 mod properties;
 mod replication;
@@ -30,6 +32,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use cleanup::{Swept, clean_up};
@@ -78,6 +81,10 @@ pub struct Context {
     pub target_superuser: bool,
     /// Whether triggers and foreign keys can be switched off with `session_replication_role`.
     pub replica_role: bool,
+    /// Sessions that databases may open for ANALYZE beyond one of their own, over all databases together.
+    pub sessions: Semaphore,
+    /// Index builds at the same time, over all databases together.
+    pub builds: Semaphore,
     /// Where results go.
     pub events: Events,
     /// Cancelled by a signal.
@@ -141,6 +148,7 @@ fn cancelled() -> Error {
 /// Carries out `plan`. Every result, good or bad, is an event; nothing is returned.
 pub async fn migrate(context: Arc<Context>, plan: Plan) {
     roles::create(&context, &plan).await;
+    parameters::grant(&context, &plan).await;
     let pool = copy::Pool::start(&context, plan.jobs);
     let width = DATABASES_AT_ONCE.max(plan.jobs);
     stream::iter(&plan.databases)

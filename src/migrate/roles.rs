@@ -125,13 +125,13 @@ fn additions(role: &Role) -> Vec<(Reserved, String, Sql)> {
     settings.chain(comment).chain(labels).collect()
 }
 
-/// What the user gave, else the source's verifier where we may read it, else a placeholder for a role that logs in. What is
+/// What the user gave, else what the source has, where we may read it; else a placeholder for a role that logs in. What is
 /// sent is a verifier in any case: no password in clear reaches the target or its log.
 fn password(plan: &RolePlan) -> (RolePassword, Option<Secret>) {
     match (&plan.password, &plan.role.verifier) {
         (Some(given), _) => (RolePassword::Given, Some(as_verifier(given))),
         (None, Some(verifier)) => (RolePassword::Carried, Some(verifier.clone())),
-        (None, None) if plan.role.login => {
+        (None, None) if plan.role.login && !plan.role.without_password => {
             let letters: String = rand::rng()
                 .sample_iter(rand::distr::Alphanumeric)
                 .map(char::from)

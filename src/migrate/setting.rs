@@ -9,7 +9,7 @@ pub(super) fn assign(name: &str, value: &str) -> Sql {
 }
 
 /// A setting's name, which has a dot when it belongs to an extension.
-fn name_of(name: &str) -> Sql {
+pub(super) fn name_of(name: &str) -> Sql {
     Sql::join(name.split('.').map(Ident::new), ".")
 }
 

@@ -25,7 +25,8 @@ pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::conninfo::Secret;
 use crate::facts::{
-    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Reserved, Role, ServerFacts, provider,
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Extension, Facts, ParameterPrivilege, Reserved,
+    Role, ServerFacts, provider,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -42,13 +43,15 @@ pub struct Plan {
     pub joined_roles: Vec<String>,
     /// Memberships among them, to be granted after all roles exist.
     pub memberships: Vec<crate::facts::Membership>,
+    /// Privileges on parameters that the target's roles do not have yet.
+    pub parameter_privileges: Vec<ParameterPrivilege>,
     /// Roles of the source that the target will not have: excluded, a provider's own, or the system's.
     pub missing_roles: BTreeSet<String>,
     /// Databases, largest first.
     pub databases: Vec<DatabasePlan>,
     /// Copy connections over all databases together.
     pub jobs: usize,
-    /// Parallel index builds per database.
+    /// Parallel index builds over all databases together.
     pub index_jobs: usize,
 }
 
@@ -120,8 +123,21 @@ pub struct Migration {
     pub rights: Rights,
     /// Extensions whose archive entries are left out: excluded ones, and those the target has.
     pub skipped_extensions: Vec<String>,
+    /// Extensions that are created in the source's version, where the target would choose another by itself.
+    pub extension_versions: Vec<ExtensionPlan>,
     /// What it holds.
     pub content: Content,
+}
+
+/// An extension in a certain version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtensionPlan {
+    /// Its name.
+    pub name: String,
+    /// Schema of its objects.
+    pub schema: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// What the target user may do in a database.
@@ -312,7 +328,18 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     let jobs = jobs(facts, settings.jobs);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let missing_roles = roles::missing(facts, &roles);
-    Plan { roles, skipped_roles, joined_roles, memberships, missing_roles, databases, jobs, index_jobs }
+    let parameter_privileges = roles::parameter_privileges(facts, &missing_roles);
+    Plan {
+        roles,
+        skipped_roles,
+        joined_roles,
+        memberships,
+        parameter_privileges,
+        missing_roles,
+        databases,
+        jobs,
+        index_jobs,
+    }
 }
 
 /// Four at most: more connections rarely copy faster, and the source is in use.
@@ -406,6 +433,7 @@ fn migration(
         content.replicate(source);
     }
     let owns_public = reserved::owns_public(facts, &creation, target);
+    let skipped_extensions = skipped_extensions(facts, settings, source, existing);
     Migration {
         rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, pair, source, owns_public) },
         drop_initial: creation::drop_initial(facts, &creation, source),
@@ -416,7 +444,8 @@ fn migration(
         transfer,
         obstacles,
         drop_first: false,
-        skipped_extensions: skipped_extensions(facts, settings, source, existing),
+        extension_versions: extension_versions(facts, source, &skipped_extensions),
+        skipped_extensions,
         content: Content { properties: creation::properties(facts, roles, &pair.name, existing.is_some()), ..content },
         creation,
     }
@@ -436,6 +465,18 @@ fn skipped_extensions(
             || (provider::owns_extension(name) && facts.target.available_extension(name).is_none())
     };
     source.extensions.iter().map(|extension| &extension.name).filter(|name| skipped(name)).cloned().collect()
+}
+
+/// Extensions whose version the target offers, but would not choose.
+fn extension_versions(facts: &Facts, source: &DatabaseFacts, skipped: &[String]) -> Vec<ExtensionPlan> {
+    let offered = |extension: &Extension| {
+        let available = facts.target.available_extension(&extension.name);
+        available.is_some_and(|it| it.default_version != extension.version && it.versions.contains(&extension.version))
+    };
+    let created = source.extensions.iter().filter(|extension| !skipped.contains(&extension.name) && offered(extension));
+    created
+        .map(|it| ExtensionPlan { name: it.name.clone(), schema: it.schema.clone(), version: it.version.clone() })
+        .collect()
 }
 
 /// Gives slots, senders and workers to the databases in their order; those that come too late are dumped.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::RolePlan;
-use crate::facts::{DatabaseFacts, Facts, Membership, Role, User, provider};
+use crate::facts::{DatabaseFacts, Facts, Membership, ParameterPrivilege, Role, User, provider};
 use crate::settings::Selection;
 
 /// The roles to create, and the memberships to grant when they all exist.
@@ -77,6 +77,14 @@ pub(super) fn missing(facts: &Facts, roles: &[RolePlan]) -> BTreeSet<String> {
     let planned = |name: &str| roles.iter().any(|plan| plan.role.name == name);
     let all = facts.source.roles.iter().map(|role| &role.name).chain(&facts.source.system_roles);
     all.filter(|name| !facts.target.has_role(name) && !planned(name)).cloned().collect()
+}
+
+/// Privileges on parameters that the source's roles have and the target's do not; `missing` are those that it will not have.
+pub(super) fn parameter_privileges(facts: &Facts, missing: &BTreeSet<String>) -> Vec<ParameterPrivilege> {
+    let there = &facts.target.parameter_privileges;
+    let has_grantee = |it: &&ParameterPrivilege| it.grantee.as_ref().is_none_or(|role| !missing.contains(role));
+    let all = facts.source.parameter_privileges.iter().filter(has_grantee);
+    all.filter(|it| !there.contains(it)).cloned().collect()
 }
 
 /// Owners of objects in `source` to whom the target user cannot give them; none for objects of the system's roles, and none

@@ -56,7 +56,7 @@ pub struct Settings {
     pub skip_version_check: bool,
     /// Copy connections over all databases together; `None`: from the servers' capacity.
     pub jobs: Option<NonZeroUsize>,
-    /// Parallel index builds per database; `None`: like `jobs`.
+    /// Parallel index builds over all databases together; `None`: like `jobs`.
     pub index_jobs: Option<NonZeroUsize>,
     /// Everything belongs to the target user.
     pub no_owner: bool,

@@ -16,6 +16,7 @@ mod cli;
 mod connecting;
 mod conninfo;
 mod dump;
+mod extensions;
 mod failure;
 mod filters;
 mod harness;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::harness::cli::Run;
-use crate::harness::cluster::{Cluster, Options};
+use crate::harness::cluster::Options;
 use crate::harness::pair::Pair;
 use crate::harness::versions::Versions;
 
@@ -42,25 +42,27 @@ fn animals() -> Vec<PathBuf> {
     files
 }
 
+/// All animals, as superuser.
 fn populate(pair: &Pair) {
-    let source = &pair.source;
-    source.create_database(DATABASE);
+    pair.source.create_database(DATABASE);
     for file in animals() {
-        let name = file.file_name().and_then(|name| name.to_str()).expect("a plain file name");
-        let of_server = name.starts_with("00-") || name >= "40-";
-        load(pair, source, if of_server { "postgres" } else { DATABASE }, &file);
+        load(pair, "postgres", &file, "-v ON_ERROR_STOP=1");
     }
 }
 
-/// Runs a file with psql, which has variables `v13` and so on that say whether the server is of that major or newer.
-fn load(pair: &Pair, cluster: &Cluster, database: &str, file: &Path) {
+/// Runs a file with psql as `role`, where it belongs. psql has variables `v13` and so on that say whether the server is of
+/// that major or newer.
+fn load(pair: &Pair, role: &str, file: &Path, options: &str) {
+    let name = file.file_name().and_then(|name| name.to_str()).expect("a plain file name");
+    let database = if name.starts_with("00-") || name >= "40-" { "postgres" } else { DATABASE };
     let mut psql = Run::program("psql")
         .env("PATH", pair.path())
         .env("PGCLIENTENCODING", "UTF8")
         .env("PGOPTIONS", "-c client_min_messages=error")
-        .args(["-qXAt", "-v", "ON_ERROR_STOP=1", "-d", &cluster.uri(database)]);
+        .args(["-qXAt", "-d", &pair.source.uri_as(role, database)])
+        .args(options.split_whitespace());
     for major in 13..=18 {
-        psql = psql.arg("-v").arg(format!("v{major}={}", cluster.installation.major >= major));
+        psql = psql.arg("-v").arg(format!("v{major}={}", pair.source.installation.major >= major));
     }
     psql.arg("-f").arg(file.to_str().expect("a plain path")).run().expect_code(0);
 }
@@ -114,4 +116,74 @@ fn every_animal_moves_by_dump() {
 fn every_animal_moves_by_replication() {
     let Some(pair) = start() else { return };
     moves(&pair, REPLICATION);
+}
+
+const PASSWORD: &str = "of admin";
+
+/// What somebody who is no superuser can have made: of every file what that role may do, the rest is refused.
+fn populate_as_admin(pair: &Pair) {
+    let sql = |sql: &str| pair.source.sql("postgres", sql);
+    sql(&format!("CREATE ROLE admin LOGIN CREATEDB CREATEROLE REPLICATION BYPASSRLS PASSWORD '{PASSWORD}'"));
+    sql(&format!("CREATE DATABASE {DATABASE} OWNER admin"));
+    if pair.source.installation.major >= 15 {
+        pair.source.sql(DATABASE, "ALTER SCHEMA public OWNER TO admin");
+    }
+    for file in animals() {
+        load(pair, "admin", &file, "");
+        if file.ends_with("00-roles.sql") {
+            sql(r#"GRANT zoo_owner, zoo_reader, "zoo-with-dash", "Zoo ""Keeper""" TO admin"#);
+        }
+    }
+    pair.source.sql(DATABASE, "GRANT SELECT ON privileges.owner_revoked TO admin");
+}
+
+/// Both sides over TCP with a password: the target goes that way too.
+fn by_admin(pair: &Pair) -> Run {
+    let source = pair.source.tcp_uri("admin", PASSWORD, "postgres");
+    pair.program().limit(LIMIT).args(["-s", &source, "-t", &pair.target.uri_as("admin", "postgres")])
+}
+
+/// Moves without superuser on either side. Whatever verification then finds, the run has said.
+fn moves_with_announcements(versions: Versions, arguments: &[&str]) {
+    let (source, target) = (options(versions.source.major).tcp(), options(versions.target.major));
+    let pair = Pair::of(versions, &source, &target);
+    populate_as_admin(&pair);
+    pair.target.sql("postgres", "CREATE ROLE admin LOGIN CREATEDB CREATEROLE REPLICATION BYPASSRLS");
+    if pair.target.installation.major >= 16 {
+        pair.target.sql("postgres", "GRANT pg_create_subscription TO admin");
+    }
+    let moved = by_admin(&pair).args(arguments).run().expect_code(0);
+    let source = pair.source.tcp_uri("admin", PASSWORD, "postgres");
+    let target = pair.target.uri_as("admin", "postgres");
+    let verified = pair.program().args(["verify", "-s", &source, "-t", &target]).limit(LIMIT).run();
+    let announced = |difference: &&str| {
+        ANNOUNCED.iter().any(|(found, said)| difference.contains(found) && moved.stderr.contains(said))
+    };
+    let differences = verified.stderr.lines().filter(|line| line.contains("\tERROR\t"));
+    let silent: Vec<_> = differences.filter(|difference| !announced(difference)).collect();
+    assert!(silent.is_empty(), "not announced:\n{}\n{moved}", silent.join("\n"));
+    pair.source.sql(DATABASE, "DROP SUBSCRIPTION IF EXISTS zoo_subscription");
+    pair.assert_nothing_left();
+}
+
+/// A difference, and what the run said of it.
+const ANNOUNCED: &[(&str, &str)] = &[
+    ("membership of zoo_reader in pg_", "may not grant these memberships: \"zoo_reader\" in \"pg_monitor\""),
+    ("membership of \"Zoo \"\"Keeper\"\"\" in pg_signal_backend", "\"Zoo \"\"Keeper\"\"\" in \"pg_signal_backend\""),
+    (
+        "table privileges.t: privileges of \"Zoo \"\"Keeper\"\"\"",
+        "privileges are left to an administrator of the target: 1 statement",
+    ),
+];
+
+#[test]
+fn without_superuser_rights_a_dump_lacks_only_what_was_announced() {
+    let Some(versions) = Versions::chosen() else { return };
+    moves_with_announcements(versions, DUMP);
+}
+
+#[test]
+fn without_superuser_rights_replication_lacks_only_what_was_announced() {
+    let Some(versions) = Versions::with_target_since(16) else { return };
+    moves_with_announcements(versions, REPLICATION);
 }

@@ -17,3 +17,6 @@ CREATE EVENT TRIGGER "Zoo Drop" ON sql_drop EXECUTE FUNCTION event_triggers.refu
 ALTER EVENT TRIGGER "Zoo Drop" DISABLE;
 CREATE EVENT TRIGGER zoo_rewrite ON table_rewrite EXECUTE FUNCTION event_triggers.note();
 ALTER EVENT TRIGGER zoo_rewrite ENABLE ALWAYS;
+-- Fires for whoever keeps other triggers quiet.
+CREATE EVENT TRIGGER zoo_replica ON ddl_command_start EXECUTE FUNCTION event_triggers.refuse();
+ALTER EVENT TRIGGER zoo_replica ENABLE REPLICA;

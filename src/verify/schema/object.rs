@@ -90,13 +90,15 @@ impl Mismatch {
         matches!(&self.kind, Kind::Property { source, target, .. } if initial(source) && initial(target))
     }
 
-    /// Whether a migration leaves it like that, and nothing is lost: a role that logs in without a password gets one that
-    /// nobody knows; the source's writers are locked out, the target's are not; an index whose building failed is in no dump.
+    /// Whether a migration leaves it like that, and nothing is lost: the source's writers are locked out, the target's are not;
+    /// an index whose building failed is in no dump; whoever creates a role may administer it.
     pub(super) fn is_intended(&self) -> bool {
         match &self.kind {
-            Kind::Property { name, source, target } => match (self.class, name.as_str()) {
-                ("role", "password") => !source.contains_key(name),
+            Kind::Property { name, target, .. } => match (self.class, name.as_str()) {
                 ("database", "setting default_transaction_read_only") => !target.contains_key(name),
+                ("membership", "admin") => {
+                    is_own(target) && target.get(name) == Some(&Property::Plain(Value::Bool(true)))
+                }
                 _ => false,
             },
             Kind::Missing(properties) => {
@@ -108,7 +110,7 @@ impl Mismatch {
 
     /// Whether it is a membership that only the target's user has: whoever creates a role becomes a member of it.
     pub(super) fn is_own_membership(&self) -> bool {
-        matches!(&self.kind, Kind::Extra(properties) if properties.get("@own") == Some(&Property::Plain(Value::Bool(true))))
+        matches!(&self.kind, Kind::Extra(properties) if is_own(properties))
     }
 
     /// As a report puts it.
@@ -122,6 +124,11 @@ impl Mismatch {
             }
         }
     }
+}
+
+/// Whether a membership is that of the user who asks.
+fn is_own(properties: &Properties) -> bool {
+    properties.get("@own") == Some(&Property::Plain(Value::Bool(true)))
 }
 
 /// What differs between two lists of objects. `sparse`: an object that is not listed has no properties.

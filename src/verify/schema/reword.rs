@@ -55,16 +55,25 @@ async fn same(target: &Client, pairs: &[Option<[Wording; 2]>]) -> Result<Vec<boo
     outcomes.into_iter().collect()
 }
 
-/// Keeps event triggers from firing, as far as our user may.
+/// Keeps event triggers from firing, as far as our user may. In replica mode those that are enabled for it do fire: where they
+/// refuse us there, what fires otherwise may not.
 async fn quieten(target: &Client) -> Result<(), PgError> {
-    let mut settings = vec!["set local session_replication_role = replica"];
     if target.version().can_switch_event_triggers_off() {
-        settings.push("set local event_triggers = off");
+        attempt(target, &["set local event_triggers = off"]).await?;
     }
-    for setting in settings {
-        target.run("set a savepoint", "savepoint setting").await?;
-        if target.run("switch event triggers off", setting).await.is_err() {
-            target.run("return to the savepoint", "rollback to savepoint setting").await?;
+    let probe =
+        ["set local session_replication_role = replica", "savepoint probe", PROBE, "rollback to savepoint probe"];
+    attempt(target, &probe).await
+}
+
+const PROBE: &str = "create temporary view pg_migrate_reworded as select";
+
+/// Runs `statements`, or leaves everything as it was if one is refused.
+async fn attempt(target: &Client, statements: &[&'static str]) -> Result<(), PgError> {
+    target.run("set a savepoint", "savepoint attempt").await?;
+    for statement in statements {
+        if target.run("switch event triggers off", *statement).await.is_err() {
+            return target.run("return to the savepoint", "rollback to savepoint attempt").await;
         }
     }
     Ok(())

@@ -17,7 +17,8 @@ pub(super) fn classes(versions: Versions) -> Vec<Class> {
 }
 
 /// A foreign key of a partition that follows from its parent's has a name that PostgreSQL made up: only the parent's is
-/// compared. Constraint triggers are triggers. NOT NULL is a column's, and has a name of its own from 18 on.
+/// compared. Constraint triggers are triggers. NOT NULL is a column's, and has a name of its own from 18 on; attaching a
+/// partition makes it inherited, whatever it was.
 fn constraints(versions: Versions) -> Sql {
     sql!(
         "with {}
@@ -27,7 +28,7 @@ fn constraints(versions: Versions) -> Sql {
                 pg_catalog.pg_get_constraintdef(k.oid), '( NOT VALID| NOT ENFORCED)+$', '') end,
             'expression', case when k.contype = 'c' then pg_catalog.pg_get_expr(k.conbin, k.conrelid) end,
             'validated', k.convalidated, 'no inherit', case when k.contype = 'c' then k.connoinherit end,
-            'inherited only', nullif(not k.conislocal, false) {})
+            'inherited only', nullif(not k.conislocal and k.contype <> 'n', false) {})
         from relation r
         join pg_catalog.pg_constraint k on k.conrelid = r.oid
         where k.contype <> 't' and not (k.contype = 'f' and k.conparentid <> 0) {}",
