@@ -63,7 +63,8 @@ async fn look(
     mangle: bool,
     purpose: Purpose,
 ) -> Result<Facts, PgError> {
-    let (source_facts, target_facts) = tokio::try_join!(server::inspect(source), server::inspect(target))?;
+    let (source_facts, target_facts) =
+        tokio::try_join!(Box::pin(server::inspect(source)), Box::pin(server::inspect(target)))?;
     let mut facts = Facts {
         source: source_facts,
         target: target_facts,

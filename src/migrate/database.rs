@@ -190,7 +190,7 @@ impl Run<'_> {
         let client = context.target.connect(name).await?;
         replication::copy_by_subscription(context, &client, names, content, migration.transfer).await?;
         self.notice_all(finish::large_objects(context, self.pool, name, &migration.rights.owners).await?);
-        let watch = self.watch(content).await?;
+        let mut watch = self.watch(content).await?;
         watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
@@ -199,7 +199,7 @@ impl Run<'_> {
             // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to
             // be of one time.
             finish::copy_again(context, name, content).await?;
-            watch.until(watch.position().await?).await?;
+            watch.until_now().await?;
         }
         archive.restore_foreign_keys(context, manner).await?;
         journal::complete(&client).await?;
@@ -226,11 +226,12 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         self.stage(Stage::CatchUp);
-        let watch = self.watch(content).await?;
-        if let Some(bytes) = context.wait.lag {
+        let mut watch = self.watch(content).await?;
+        match context.wait.lag {
+            None => {}
             // A moving end would never be 0 bytes away on a busy source: 0 means everything up to now.
-            let goal = if bytes == 0 { watch.position().await? } else { Goal::Within(bytes) };
-            watch.until(goal).await?;
+            Some(0) => watch.until_now().await?,
+            Some(bytes) => watch.until(Goal::Within(bytes)).await?,
         }
         if !context.wait.stop {
             // Not exact until the finish, but useful to whoever looks or has to stop unplanned.
@@ -243,14 +244,14 @@ impl Run<'_> {
             return Ok(());
         }
         // What was committed before the finish began must have arrived, whatever lag was allowed.
-        watch.until(watch.position().await?).await?;
+        watch.until_now().await?;
         self.stage(Stage::Finish);
         watch.must_hold_only(&content.seen).await?;
         finish::copy_again(context, name, content).await?;
         self.notice_all(finish::large_objects(context, self.pool, name, &rights.owners).await?);
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.
-        watch.until(watch.position().await?).await?;
+        watch.until_now().await?;
         self.set_progress(Progress::Ending);
         let swept = cleanup::drop_replication(&context.source, &context.target, name, names).await;
         for what in swept.left {

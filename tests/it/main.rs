@@ -26,6 +26,7 @@ mod interrupt;
 mod large_objects;
 mod names;
 mod privileges;
+mod real;
 mod replica_identity;
 mod replication;
 mod report;
