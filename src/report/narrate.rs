@@ -4,7 +4,7 @@ use super::progress;
 use super::summary::RunReport;
 use super::text::{duration, repr, size};
 use super::verification::{self, Line};
-use crate::events::{DatabaseStatus, Event, RoleStatus};
+use crate::events::{DatabaseStatus, Event, RoleStatus, counted};
 use crate::logger;
 use crate::validate::{Finding, Severity};
 
@@ -40,7 +40,8 @@ pub(super) fn event(event: &Event, run: Option<&RunReport>) {
         }
         Event::ComparisonPlanned { database, tables, bytes } => {
             let (name, bytes) = (repr(database), size(*bytes));
-            tracing::info!(target: logger::MIGRATE, "Database {name}: comparing {tables} tables, {bytes} on both sides");
+            let tables = counted(*tables as u64, "table");
+            tracing::info!(target: logger::MIGRATE, "Database {name}: comparing {tables}, {bytes} on both sides");
         }
         Event::Verified(verdict) => {
             let level = run.and_then(|run| run.verification.as_ref()).map(|verification| verification.level);
