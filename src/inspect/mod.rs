@@ -1,6 +1,7 @@
 //! The questions to both servers. Asks, and judges nothing: whatever cannot be answered becomes a fact of its own.
 
 mod database;
+mod materialized_views;
 mod parameters;
 mod probe;
 mod relations;

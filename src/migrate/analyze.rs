@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::try_join_all;
 
 use super::Context;
+use super::builds::Builds;
 use crate::error::Error;
 use crate::plan::Content;
 use crate::sql;
 use crate::sql::QualifiedName;
 
-/// Runs ANALYZE on every table that was loaded, `jobs` at a time, then on partitioned tables, which autovacuum leaves out.
+/// Runs ANALYZE on every table that was loaded, up to `jobs` at a time as `builds` permits, then on partitioned tables, which autovacuum leaves out.
 /// Returns what is worth knowing: a table that the server cannot analyze, such as one with a foreign table below it that
 /// does not answer, is complete all the same.
 pub(super) async fn analyze(
     context: &Context,
+    builds: &Builds,
     database: &str,
     content: &Content,
     jobs: usize,
@@ -30,6 +32,7 @@ pub(super) async fn analyze(
                 Some(client) => client,
                 None => client.insert(context.target.connect(database).await?),
             };
+            let _permit = builds.one().await?;
             match client.run(format!("analyze {table}"), sql!("analyze {}", *table)).await {
                 Err(error) if error.code().is_some() => {
                     notices.push(format!("table {table} has no new statistics: {}", error.words()));

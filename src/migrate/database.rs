@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use super::builds::{Builds, Expected};
 use super::copy::{Load, Pool};
 use super::large_objects::Carrying;
 use super::lock::Lock;
@@ -35,6 +36,7 @@ enum Progress {
 struct Run<'a> {
     context: &'a Context,
     pool: &'a Pool,
+    builds: &'a Builds,
     plan: &'a Plan,
     database: &'a DatabasePlan,
     progress: std::sync::Mutex<Progress>,
@@ -42,10 +44,11 @@ struct Run<'a> {
 }
 
 /// Migrates one database, or finishes its migration, and reports how it went.
-pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, database: &DatabasePlan) {
+pub(super) async fn run(context: &Arc<Context>, pool: &Pool, builds: &Builds, plan: &Plan, database: &DatabasePlan) {
     let run = Run {
         context,
         pool,
+        builds,
         plan,
         database,
         // A signal may come before the work is begun: what an earlier run left running goes on then, too.
@@ -60,7 +63,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Nothing => Ok(()),
-            Work::Migrate(migration) => run.migrate(migration).await,
+            Work::Migrate(migration) => run.migrate(migration, builds.expected()).await,
             Work::Continue { content, rights } => {
                 let _locks = Lock::take_both(context, &database.name).await?;
                 run.replicate_until_told(content, None, rights).await
@@ -85,7 +88,7 @@ impl Run<'_> {
         }
     }
 
-    async fn migrate(&self, migration: &Migration) -> Result<(), Error> {
+    async fn migrate(&self, migration: &Migration, expected: Expected<'_>) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
@@ -99,8 +102,8 @@ impl Run<'_> {
         self.set_progress(Progress::Incomplete);
         create::prepare(context, name, migration).await?;
         match migration.transfer {
-            Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
-            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(migration)).await,
+            Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration, expected)).await,
+            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(migration, expected)).await,
         }
     }
 
@@ -119,10 +122,10 @@ impl Run<'_> {
     }
 
     /// Copies a snapshot, which is that of a slot when replication is to go on from there.
-    async fn copy_snapshot(&self, migration: &Migration) -> Result<(), Error> {
+    async fn copy_snapshot(&self, migration: &Migration, expected: Expected<'_>) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
-        let manner = Manner::new(migration, self.plan.index_jobs);
+        let manner = Manner::new(migration);
         let snapshot = if migration.transfer == Transfer::SlotHandOver {
             replication::create_publications(context, name, names, content, migration.transfer).await?;
             Snapshot::with_slot(context, name, &names.slot).await?
@@ -151,7 +154,9 @@ impl Run<'_> {
         snapshot.release().await;
 
         self.stage(Stage::Indexes);
-        archive.restore_after_data(context, manner).await?;
+        let builds = self.builds.many().await?;
+        archive.restore_after_data(context, manner.with_jobs(builds.jobs)).await?;
+        drop((builds, expected));
 
         if migration.transfer == Transfer::SlotHandOver {
             let client = context.target.connect(name).await?;
@@ -173,10 +178,10 @@ impl Run<'_> {
     }
 
     /// Lets the subscription copy the rows: where we cannot open a replication connection ourselves, but the target can.
-    async fn let_subscription_copy(&self, migration: &Migration) -> Result<(), Error> {
+    async fn let_subscription_copy(&self, migration: &Migration, expected: Expected<'_>) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
-        let manner = Manner::new(migration, self.plan.index_jobs);
+        let manner = Manner::new(migration);
         replication::create_publications(context, name, names, content, migration.transfer).await?;
 
         self.stage(Stage::Schema);
@@ -184,7 +189,9 @@ impl Run<'_> {
         let source = context.source.connect(name).await?;
         snapshot::must_hold_only(&source, &content.seen).await?;
         archive.restore_before_data(context, manner).await?;
-        archive.restore_identities(context, manner, &content.identity_indexes).await?;
+        let builds = self.builds.many().await?;
+        archive.restore_identities(context, manner.with_jobs(builds.jobs), &content.identity_indexes).await?;
+        drop(builds);
 
         self.stage(Stage::Copy);
         let client = context.target.connect(name).await?;
@@ -194,14 +201,18 @@ impl Run<'_> {
         watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
-        archive.restore_after_identities(context, manner, &content.identity_indexes).await?;
+        let builds = self.builds.many().await?;
+        archive.restore_after_identities(context, manner.with_jobs(builds.jobs), &content.identity_indexes).await?;
+        drop(builds);
         if !content.recopied.is_empty() {
             // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to
             // be of one time.
             finish::copy_again(context, name, content).await?;
             watch.until(watch.position().await?).await?;
         }
-        archive.restore_foreign_keys(context, manner).await?;
+        let builds = self.builds.many().await?;
+        archive.restore_foreign_keys(context, manner.with_jobs(builds.jobs)).await?;
+        drop((builds, expected));
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
         self.settle(migration).await?;
@@ -212,7 +223,7 @@ impl Run<'_> {
     async fn settle(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
-        self.notice_all(analyze::analyze(context, name, &migration.content, self.plan.jobs).await?);
+        self.notice_all(analyze::analyze(context, self.builds, name, &migration.content, self.plan.index_jobs).await?);
         self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())
     }
@@ -266,7 +277,7 @@ impl Run<'_> {
 
     /// Brings sequences and materialized views up to date, and returns what failed, which is among the notices, too.
     async fn refresh(&self, content: &Content) -> Result<Vec<String>, Error> {
-        let refreshed = finish::refresh(self.context, &self.database.name, content).await?;
+        let refreshed = finish::refresh(self.context, &self.database.name, content, self.plan.sequence_margin).await?;
         self.notice_all(refreshed.notices);
         self.notice_all(refreshed.failures.clone());
         Ok(refreshed.failures)

@@ -4,6 +4,7 @@
 //! (`copy::Pool`). A database that fails undoes its replication objects and leaves the others alone.
 
 mod analyze;
+mod builds;
 mod cleanup;
 mod copy;
 mod create;
@@ -13,6 +14,7 @@ mod identity;
 mod journal;
 mod large_objects;
 mod lock;
+mod materialized_views;
 mod parameters;
 mod privileges;
 mod properties;
@@ -40,7 +42,7 @@ use crate::error::{Error, Kind};
 use crate::events::{AdminStatement, Event, Events};
 use crate::facts::{Reserved, ServerVersion};
 use crate::pg::Server;
-use crate::plan::Plan;
+use crate::plan::{Plan, Work};
 use crate::sql::Sql;
 use crate::tools::{ChildConnection, ClientTools};
 
@@ -144,9 +146,11 @@ pub async fn migrate(context: Arc<Context>, plan: Plan) {
     roles::create(&context, &plan).await;
     parameters::grant(&context, &plan).await;
     let pool = copy::Pool::start(&context, plan.jobs);
+    let migrations = plan.databases.iter().filter(|database| matches!(database.work, Work::Migrate(_)));
+    let builds = builds::Builds::new(plan.index_jobs, migrations.count());
     let width = DATABASES_AT_ONCE.max(plan.jobs);
     stream::iter(&plan.databases)
-        .for_each_concurrent(width, |database| database::run(&context, &pool, &plan, database))
+        .for_each_concurrent(width, |database| database::run(&context, &pool, &builds, &plan, database))
         .await;
     pool.stop().await;
 }

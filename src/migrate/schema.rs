@@ -37,16 +37,21 @@ pub(super) struct Manner<'a> {
 }
 
 impl<'a> Manner<'a> {
-    /// For a migration from its beginning.
-    pub(super) fn new(migration: &'a Migration, jobs: usize) -> Self {
+    /// For a migration from its beginning, with one job.
+    pub(super) fn new(migration: &'a Migration) -> Self {
         Self {
             rights: &migration.rights,
             skipped_extensions: &migration.skipped_extensions,
             schema_existed: matches!(migration.creation, Creation::UseFilled | Creation::UseEmpty { clean: true }),
             own_public: migration.rights.owners.kept && !matches!(migration.creation, Creation::UseFilled),
             spare_owners: migration.content.powerless_owners,
-            jobs,
+            jobs: 1,
         }
+    }
+
+    /// The same with so many index builds at the same time.
+    pub(super) fn with_jobs(self, jobs: usize) -> Self {
+        Self { jobs, ..self }
     }
 
     /// For what comes last.

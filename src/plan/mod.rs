@@ -51,8 +51,10 @@ pub struct Plan {
     pub databases: Vec<DatabasePlan>,
     /// Copy connections over all databases together.
     pub jobs: usize,
-    /// Parallel index builds per database.
+    /// Index builds and ANALYZEs at the same time, over all databases together.
     pub index_jobs: usize,
+    /// How many values beyond the source's the target's sequences are set.
+    pub sequence_margin: u64,
 }
 
 /// One role.
@@ -196,6 +198,9 @@ pub struct Content {
     pub sequences: Vec<QualifiedName>,
     /// Materialized views to fill at the finish, each after those it reads.
     pub materialized_views: Vec<QualifiedName>,
+    /// Those that may read any other through a function, and those that read these: filled last, in an order that has to be
+    /// found out.
+    pub opaque_views: Vec<QualifiedName>,
     /// Partitioned tables, which nobody else analyzes.
     pub partition_roots: Vec<QualifiedName>,
     /// Whether the source has publications of its own to restore at the finish.
@@ -326,6 +331,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
         databases,
         jobs,
         index_jobs,
+        sequence_margin: settings.sequence_margin,
     }
 }
 
