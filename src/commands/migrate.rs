@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::cli::MigrateOptions;
 use crate::conninfo::{CHILD_SERVICE, Secret};
 use crate::error::{Error, Kind};
@@ -67,6 +69,7 @@ pub async fn run(
         verbose: settings.verbose,
         target_superuser: facts.target.user.superuser,
         replica_role: facts.target.user.session_replication_role,
+        builds: Semaphore::new(plan.index_jobs),
         events,
         cancel: token.clone(),
         source: source.clone(),

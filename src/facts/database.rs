@@ -30,6 +30,8 @@ pub struct DatabaseFacts {
     pub storage: Storage,
     /// Roles that own something here.
     pub owners: BTreeSet<String>,
+    /// What needs an extension that is to be left out.
+    pub dependents: Vec<Dependent>,
     /// What only some users may create or grant.
     pub reserved: Vec<ReservedObject>,
     /// Whether some table's owner has not all rights on it that replication needs.
@@ -76,6 +78,15 @@ pub struct Extension {
     pub version: String,
     /// Schema of its objects.
     pub schema: String,
+}
+
+/// An object that uses an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependent {
+    /// `extname`
+    pub extension: String,
+    /// What it is and how it is called: `table public.orders`.
+    pub object: String,
 }
 
 /// A procedural language.

@@ -25,7 +25,7 @@ pub(super) async fn inspect(
         languages(client),
         relations::tables(client, ours),
         relations::sequences(client),
-        materialized_views::materialized_views(client),
+        Box::pin(materialized_views::materialized_views(client)),
     )?;
     let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
         event_triggers(client),
@@ -51,6 +51,8 @@ pub(super) async fn inspect(
         large_objects: summary.large_objects,
         storage,
         owners: summary.owners.into_iter().collect(),
+        // Asked for later, and only of extensions that are left out.
+        dependents: Vec::new(),
         reserved,
         owns_public: summary.owns_public,
         own_default_privileges: summary.own_default_privileges,

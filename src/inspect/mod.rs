@@ -1,6 +1,7 @@
 //! The questions to both servers. Asks, and judges nothing: whatever cannot be answered becomes a fact of its own.
 
 mod database;
+mod dependents;
 mod materialized_views;
 mod parameters;
 mod probe;
@@ -29,6 +30,14 @@ const AT_ONCE: i64 = 8;
 /// Asks both servers everything. Fails only when one of them cannot be connected to, or refuses to tell what any user may know.
 pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> Result<Facts, PgError> {
     let mut facts = look(source, target, &settings.selection, settings.mangle, Purpose::Migrate).await?;
+    let excluded = &settings.selection.excluded_extensions;
+    if !excluded.is_empty() {
+        for DatabasePair { name, source: found, .. } in &mut facts.databases {
+            if let Ok(found) = found {
+                found.dependents = dependents::dependents(&source.connect(name).await?, excluded).await?;
+            }
+        }
+    }
     if settings.force_method != Some(Method::Dump) {
         probe::replication(source, target, settings, &mut facts).await?;
     }

@@ -21,7 +21,8 @@ const KINDS: &[Reserved] = &[
     Reserved::AccessMethods,
 ];
 
-/// Members of extensions are left out: they come with it. Privileges only where somebody else than the owner granted them,
+/// Members of extensions are left out: they come with it. So are aggregates and what a range type brings: nobody needs a
+/// superuser for the functions that the server puts behind them. Privileges only where somebody else than the owner granted them,
 /// and of schema `public` when they are not those of every new database.
 const QUERY: &str = "
 with member as (
@@ -29,11 +30,13 @@ with member as (
 ), object(kind, classid, oid, role) as (
     select 'functions', 'pg_catalog.pg_proc'::pg_catalog.regclass::oid, p.oid, null::oid
     from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang
-    where l.lanname in ('c', 'internal') or p.proleakproof or p.prosupport <> 0
+    where (l.lanname in ('c', 'internal') or p.proleakproof or p.prosupport <> 0) and p.prokind <> 'a'
+      and not exists (select from pg_catalog.pg_depend d
+                      where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'i')
     union all select 'types', 'pg_catalog.pg_type'::pg_catalog.regclass, oid, null from pg_catalog.pg_type
     where typtype = 'b' and typinput >= $1
     union all select 'casts', 'pg_catalog.pg_cast'::pg_catalog.regclass, oid, null from pg_catalog.pg_cast
-    where castmethod <> 'f' or castsource < $1 and casttarget < $1
+    where castmethod = 'b' or castsource < $1 and casttarget < $1
     union all select 'operator_classes', 'pg_catalog.pg_opclass'::pg_catalog.regclass, oid, null from pg_catalog.pg_opclass
     union all select 'operator_classes', 'pg_catalog.pg_opfamily'::pg_catalog.regclass, oid, null
     from pg_catalog.pg_opfamily

@@ -5,18 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::try_join_all;
 
 use super::Context;
-use super::builds::Builds;
 use crate::error::Error;
 use crate::plan::Content;
 use crate::sql;
 use crate::sql::QualifiedName;
 
-/// Runs ANALYZE on every table that was loaded, up to `jobs` at a time as `builds` permits, then on partitioned tables, which autovacuum leaves out.
-/// Returns what is worth knowing: a table that the server cannot analyze, such as one with a foreign table below it that
-/// does not answer, is complete all the same.
+/// Runs ANALYZE on every table that was loaded, then on partitioned tables, which autovacuum leaves out: up to `jobs` at a time,
+/// as far as other databases leave room. Returns what is worth knowing: a table that the server cannot analyze, such as one
+/// with a foreign table below it that does not answer, is complete all the same.
 pub(super) async fn analyze(
     context: &Context,
-    builds: &Builds,
     database: &str,
     content: &Content,
     jobs: usize,
@@ -25,6 +23,7 @@ pub(super) async fn analyze(
         content.tables.iter().map(|table| &table.name).chain(&content.partition_roots).collect();
     let next = AtomicUsize::new(0);
     let worker = async || {
+        let _permit = context.builds.acquire().await;
         let mut client = None;
         let mut notices = Vec::new();
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -32,7 +31,6 @@ pub(super) async fn analyze(
                 Some(client) => client,
                 None => client.insert(context.target.connect(database).await?),
             };
-            let _permit = builds.one().await?;
             match client.run(format!("analyze {table}"), sql!("analyze {}", *table)).await {
                 Err(error) if error.code().is_some() => {
                     notices.push(format!("table {table} has no new statistics: {}", error.words()));

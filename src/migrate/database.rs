@@ -3,7 +3,6 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use super::builds::{Builds, Expected};
 use super::copy::{Load, Pool};
 use super::large_objects::Carrying;
 use super::lock::Lock;
@@ -36,7 +35,6 @@ enum Progress {
 struct Run<'a> {
     context: &'a Context,
     pool: &'a Pool,
-    builds: &'a Builds,
     plan: &'a Plan,
     database: &'a DatabasePlan,
     progress: std::sync::Mutex<Progress>,
@@ -44,11 +42,10 @@ struct Run<'a> {
 }
 
 /// Migrates one database, or finishes its migration, and reports how it went.
-pub(super) async fn run(context: &Arc<Context>, pool: &Pool, builds: &Builds, plan: &Plan, database: &DatabasePlan) {
+pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, database: &DatabasePlan) {
     let run = Run {
         context,
         pool,
-        builds,
         plan,
         database,
         // A signal may come before the work is begun: what an earlier run left running goes on then, too.
@@ -63,7 +60,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, builds: &Builds, pl
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Nothing => Ok(()),
-            Work::Migrate(migration) => run.migrate(migration, builds.expected()).await,
+            Work::Migrate(migration) => run.migrate(migration).await,
             Work::Continue { content, rights } => {
                 let _locks = Lock::take_both(context, &database.name).await?;
                 run.replicate_until_told(content, None, rights).await
@@ -88,7 +85,7 @@ impl Run<'_> {
         }
     }
 
-    async fn migrate(&self, migration: &Migration, expected: Expected<'_>) -> Result<(), Error> {
+    async fn migrate(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
@@ -102,8 +99,8 @@ impl Run<'_> {
         self.set_progress(Progress::Incomplete);
         create::prepare(context, name, migration).await?;
         match migration.transfer {
-            Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration, expected)).await,
-            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(migration, expected)).await,
+            Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
+            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(migration)).await,
         }
     }
 
@@ -122,10 +119,10 @@ impl Run<'_> {
     }
 
     /// Copies a snapshot, which is that of a slot when replication is to go on from there.
-    async fn copy_snapshot(&self, migration: &Migration, expected: Expected<'_>) -> Result<(), Error> {
+    async fn copy_snapshot(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
-        let manner = Manner::new(migration);
+        let manner = Manner::new(migration, self.plan.index_jobs);
         let snapshot = if migration.transfer == Transfer::SlotHandOver {
             replication::create_publications(context, name, names, content, migration.transfer).await?;
             Snapshot::with_slot(context, name, &names.slot).await?
@@ -154,9 +151,7 @@ impl Run<'_> {
         snapshot.release().await;
 
         self.stage(Stage::Indexes);
-        let builds = self.builds.many().await?;
-        archive.restore_after_data(context, manner.with_jobs(builds.jobs)).await?;
-        drop((builds, expected));
+        archive.restore_after_data(context, manner).await?;
 
         if migration.transfer == Transfer::SlotHandOver {
             let client = context.target.connect(name).await?;
@@ -178,10 +173,10 @@ impl Run<'_> {
     }
 
     /// Lets the subscription copy the rows: where we cannot open a replication connection ourselves, but the target can.
-    async fn let_subscription_copy(&self, migration: &Migration, expected: Expected<'_>) -> Result<(), Error> {
+    async fn let_subscription_copy(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
-        let manner = Manner::new(migration);
+        let manner = Manner::new(migration, self.plan.index_jobs);
         replication::create_publications(context, name, names, content, migration.transfer).await?;
 
         self.stage(Stage::Schema);
@@ -189,30 +184,24 @@ impl Run<'_> {
         let source = context.source.connect(name).await?;
         snapshot::must_hold_only(&source, &content.seen).await?;
         archive.restore_before_data(context, manner).await?;
-        let builds = self.builds.many().await?;
-        archive.restore_identities(context, manner.with_jobs(builds.jobs), &content.identity_indexes).await?;
-        drop(builds);
+        archive.restore_identities(context, manner, &content.identity_indexes).await?;
 
         self.stage(Stage::Copy);
         let client = context.target.connect(name).await?;
         replication::copy_by_subscription(context, &client, names, content, migration.transfer).await?;
         self.notice_all(finish::large_objects(context, self.pool, name, &migration.rights.owners).await?);
-        let watch = self.watch(content).await?;
+        let mut watch = self.watch(content).await?;
         watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
-        let builds = self.builds.many().await?;
-        archive.restore_after_identities(context, manner.with_jobs(builds.jobs), &content.identity_indexes).await?;
-        drop(builds);
+        archive.restore_after_identities(context, manner, &content.identity_indexes).await?;
         if !content.recopied.is_empty() {
             // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to
             // be of one time.
             finish::copy_again(context, name, content).await?;
-            watch.until(watch.position().await?).await?;
+            watch.until_now().await?;
         }
-        let builds = self.builds.many().await?;
-        archive.restore_foreign_keys(context, manner.with_jobs(builds.jobs)).await?;
-        drop((builds, expected));
+        archive.restore_foreign_keys(context, manner).await?;
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
         self.settle(migration).await?;
@@ -223,7 +212,7 @@ impl Run<'_> {
     async fn settle(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
-        self.notice_all(analyze::analyze(context, self.builds, name, &migration.content, self.plan.index_jobs).await?);
+        self.notice_all(analyze::analyze(context, name, &migration.content, self.plan.index_jobs).await?);
         self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())
     }
@@ -237,11 +226,12 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         self.stage(Stage::CatchUp);
-        let watch = self.watch(content).await?;
-        if let Some(bytes) = context.wait.lag {
+        let mut watch = self.watch(content).await?;
+        match context.wait.lag {
+            None => {}
             // A moving end would never be 0 bytes away on a busy source: 0 means everything up to now.
-            let goal = if bytes == 0 { watch.position().await? } else { Goal::Within(bytes) };
-            watch.until(goal).await?;
+            Some(0) => watch.until_now().await?,
+            Some(bytes) => watch.until(Goal::Within(bytes)).await?,
         }
         if !context.wait.stop {
             // Not exact until the finish, but useful to whoever looks or has to stop unplanned.
@@ -254,14 +244,14 @@ impl Run<'_> {
             return Ok(());
         }
         // What was committed before the finish began must have arrived, whatever lag was allowed.
-        watch.until(watch.position().await?).await?;
+        watch.until_now().await?;
         self.stage(Stage::Finish);
         watch.must_hold_only(&content.seen).await?;
         finish::copy_again(context, name, content).await?;
         self.notice_all(finish::large_objects(context, self.pool, name, &rights.owners).await?);
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.
-        watch.until(watch.position().await?).await?;
+        watch.until_now().await?;
         self.set_progress(Progress::Ending);
         let swept = cleanup::drop_replication(&context.source, &context.target, name, names).await;
         for what in swept.left {

@@ -4,11 +4,11 @@
 //! (`copy::Pool`). A database that fails undoes its replication objects and leaves the others alone.
 
 mod analyze;
-mod builds;
 mod cleanup;
 mod copy;
 mod create;
 mod database;
+mod extensions;
 mod finish;
 mod identity;
 mod journal;
@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use cleanup::{Swept, clean_up};
@@ -42,7 +43,7 @@ use crate::error::{Error, Kind};
 use crate::events::{AdminStatement, Event, Events};
 use crate::facts::{Reserved, ServerVersion};
 use crate::pg::Server;
-use crate::plan::{Plan, Work};
+use crate::plan::Plan;
 use crate::sql::Sql;
 use crate::tools::{ChildConnection, ClientTools};
 
@@ -81,6 +82,8 @@ pub struct Context {
     pub target_superuser: bool,
     /// Whether triggers and foreign keys can be switched off with `session_replication_role`.
     pub replica_role: bool,
+    /// Index builds and ANALYZEs at the same time, over all databases together.
+    pub builds: Semaphore,
     /// Where results go.
     pub events: Events,
     /// Cancelled by a signal.
@@ -146,11 +149,9 @@ pub async fn migrate(context: Arc<Context>, plan: Plan) {
     roles::create(&context, &plan).await;
     parameters::grant(&context, &plan).await;
     let pool = copy::Pool::start(&context, plan.jobs);
-    let migrations = plan.databases.iter().filter(|database| matches!(database.work, Work::Migrate(_)));
-    let builds = builds::Builds::new(plan.index_jobs, migrations.count());
     let width = DATABASES_AT_ONCE.max(plan.jobs);
     stream::iter(&plan.databases)
-        .for_each_concurrent(width, |database| database::run(&context, &pool, &builds, &plan, database))
+        .for_each_concurrent(width, |database| database::run(&context, &pool, &plan, database))
         .await;
     pool.stop().await;
 }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::privileges::Lent;
-use super::{Context, privileges};
+use super::{Context, extensions, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
 use crate::logger;
-use crate::plan::{Creation, Migration, Rights};
+use crate::plan::{Creation, ExtensionPlan, Migration, Rights};
 use crate::sql::Sql;
 use crate::sql::names::PREFIX;
 use crate::tools::{self, DumpRequest, Entry, RestoreError, RestoreRequest, Script, Section, Toc};
@@ -26,6 +26,8 @@ pub(super) struct Manner<'a> {
     rights: &'a Rights,
     /// Extensions whose entries are left out.
     skipped_extensions: &'a [String],
+    /// Extensions that are created in another version than the target would choose.
+    extension_versions: &'a [ExtensionPlan],
     /// Whether objects may be there already.
     schema_existed: bool,
     /// Whether schema `public` gets the source's owner. One that a user has filled keeps its own.
@@ -37,26 +39,30 @@ pub(super) struct Manner<'a> {
 }
 
 impl<'a> Manner<'a> {
-    /// For a migration from its beginning, with one job.
-    pub(super) fn new(migration: &'a Migration) -> Self {
+    /// For a migration from its beginning.
+    pub(super) fn new(migration: &'a Migration, jobs: usize) -> Self {
         Self {
             rights: &migration.rights,
             skipped_extensions: &migration.skipped_extensions,
+            extension_versions: &migration.extension_versions,
             schema_existed: matches!(migration.creation, Creation::UseFilled | Creation::UseEmpty { clean: true }),
             own_public: migration.rights.owners.kept && !matches!(migration.creation, Creation::UseFilled),
             spare_owners: migration.content.powerless_owners,
-            jobs: 1,
+            jobs,
         }
-    }
-
-    /// The same with so many index builds at the same time.
-    pub(super) fn with_jobs(self, jobs: usize) -> Self {
-        Self { jobs, ..self }
     }
 
     /// For what comes last.
     pub(super) fn last(rights: &'a Rights) -> Self {
-        Self { rights, skipped_extensions: &[], schema_existed: true, own_public: false, spare_owners: false, jobs: 1 }
+        Self {
+            rights,
+            skipped_extensions: &[],
+            extension_versions: &[],
+            schema_existed: true,
+            own_public: false,
+            spare_owners: false,
+            jobs: 1,
+        }
     }
 }
 
@@ -84,6 +90,8 @@ impl Archive {
         // need CREATE on them.
         self.restore(context, manner, Entry::is_schema).await?;
         self.grant(context, manner, Entry::is_schema).await?;
+        let order = self.contents.entries.iter().filter(|entry| entry.is_extension()).filter_map(Entry::extension);
+        extensions::create(context, &self.database, order, manner.extension_versions).await?;
         self.restore(context, manner, |entry| entry.section == Section::PreData && !entry.is_schema()).await
     }
 
@@ -192,7 +200,7 @@ impl Archive {
     }
 
     async fn restore(&self, context: &Context, manner: Manner<'_>, half: impl Fn(&Entry) -> bool) -> Result<(), Error> {
-        let list = self.contents.write_list(|entry| {
+        let wanted = |entry: &Entry| {
             half(entry)
                 && !entry.is_privilege()
                 && !entry.is_publication()
@@ -201,12 +209,18 @@ impl Archive {
                 && !entry.extension().is_some_and(|name| manner.skipped_extensions.contains(&name))
                 // The schema public is there already; what is left to restore of it is its owner.
                 && (entry.is_property() || !entry.is_public_schema() || manner.own_public)
-        });
+        };
+        let list = self.contents.write_list(wanted);
         if list.is_empty() {
             return Ok(());
         }
+        let builds = self.contents.entries.iter().filter(|entry| entry.section == Section::PostData && wanted(entry));
+        let builds = builds.take(manner.jobs).count();
+        // Databases build in the order in which they come to it: the parallel ones are those of all together.
+        let permits = context.builds.acquire_many(u32::try_from(builds).unwrap_or(1)).await;
         let lent = Lent::lend(context, &self.database, manner.rights).await?;
-        let restored = self.restore_list(context, manner, &list).await;
+        let restored = self.restore_list(context, Manner { jobs: builds.max(1), ..manner }, &list).await;
+        drop(permits);
         lent.take_back().await?;
         restored
     }

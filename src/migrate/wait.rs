@@ -13,7 +13,7 @@ use super::{Context, replication};
 use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::logger;
-use crate::pg::Client;
+use crate::pg::{Client, PgError};
 use crate::sql;
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, Lsn, QualifiedName};
@@ -26,6 +26,10 @@ const LATER: Duration = Duration::from_secs(1);
 /// How long a subscription may take to connect, or to connect again. Up to 15 the launcher starts workers 5 s apart
 /// (`wal_retrieve_retry_interval`); where none is free it never does.
 const STREAMING_LIMIT: Duration = Duration::from_secs(300);
+
+/// Pause before a lost connection is opened again, and for how long that is tried: a server that restarts needs a minute or two.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+const RECONNECT_LIMIT: Duration = Duration::from_secs(180);
 
 /// So many failures of the subscription's workers without any progress between them mean that trying again does not help.
 /// A broken connection to the source is one failure, and then the wait goes on.
@@ -63,6 +67,14 @@ struct Reading {
     /// Whether somebody streams from the slot.
     active: bool,
     slot_lost: Option<String>,
+}
+
+/// What the source says, positions as it writes them.
+struct SlotReading {
+    current: String,
+    confirmed: Option<String>,
+    active: bool,
+    lost: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -119,7 +131,7 @@ impl<'a> Watch<'a> {
         names: &'a ReplicationNames,
         published: usize,
     ) -> Result<Self, Error> {
-        let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
+        let (source, target) = Self::connect(context, database).await?;
         Ok(Self { context, names, published, source, target })
     }
 
@@ -131,20 +143,72 @@ impl<'a> Watch<'a> {
     /// The end of the WAL now, as a goal. A marker is written first: an idle database's slot would otherwise never be told
     /// of WAL that is none of its business. It is flushed when it is committed, and with it what others have committed
     /// before with `synchronous_commit = off`.
-    pub(super) async fn position(&self) -> Result<Goal, Error> {
-        let marker = "set synchronous_commit = local; \
-                      select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', 'goal')";
-        self.source.run("mark the goal", marker).await?;
-        let row = self
-            .source
-            .one("read the end of the WAL", "select pg_catalog.pg_current_wal_flush_lsn()::text", &[])
+    async fn position(&mut self) -> Result<Goal, Error> {
+        const MARKER: &str = "set synchronous_commit = local; \
+                              select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', 'goal')";
+        const END: &str = "select pg_catalog.pg_current_wal_flush_lsn()::text";
+        let end: String = self
+            .through_losses(async |watch| {
+                watch.source.run("mark the goal", MARKER).await?;
+                let row = watch.source.one("read the end of the WAL", END, &[]).await?;
+                watch.source.get(&row, 0)
+            })
             .await?;
-        Ok(Goal::Position(self.lsn(self.source.get(&row, 0)?)?))
+        Ok(Goal::Position(lsn(&end)?))
+    }
+
+    /// Waits for everything that is committed now.
+    pub(super) async fn until_now(&mut self) -> Result<(), Error> {
+        let goal = self.position().await?;
+        self.until(goal).await
+    }
+
+    /// Asks, and asks again over new connections when one is lost: replication goes on without us, too.
+    async fn through_losses<T>(&mut self, ask: impl AsyncFn(&Self) -> Result<T, PgError>) -> Result<T, Error> {
+        let mut lost_at = None;
+        loop {
+            let error = match ask(self).await {
+                Err(error) if error.is_disconnection() => error,
+                outcome => {
+                    if lost_at.is_some() && outcome.is_ok() {
+                        let database = logger::database(self.source.database());
+                        tracing::info!(target: logger::MIGRATE, "{database}: connected again");
+                    }
+                    return Ok(outcome?);
+                }
+            };
+            match lost_at {
+                None => {
+                    lost_at = Some(Instant::now());
+                    tracing::warn!(
+                        target: logger::MIGRATE,
+                        "{}: lost a connection to the {}, and tries for {} s to connect again: {}",
+                        logger::database(self.source.database()),
+                        error.side,
+                        RECONNECT_LIMIT.as_secs(),
+                        error.words()
+                    );
+                }
+                Some(since) if since.elapsed() > RECONNECT_LIMIT => return Err(error.into()),
+                Some(_) => {}
+            }
+            tokio::time::sleep(RECONNECT_PAUSE).await;
+            match Self::connect(self.context, self.source.database()).await {
+                Ok((source, target)) => (self.source, self.target) = (source, target),
+                // The next question fails on the old ones.
+                Err(error) if error.is_disconnection() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn connect(context: &Context, database: &str) -> Result<(Client, Client), PgError> {
+        tokio::try_join!(context.source.connect(database), context.target.connect(database))
     }
 
     /// Waits until `goal` is reached, for at most the run's limit. The initial copy takes as long as it takes
     /// while the subscription is connected.
-    pub(super) async fn until(&self, goal: Goal) -> Result<(), Error> {
+    pub(super) async fn until(&mut self, goal: Goal) -> Result<(), Error> {
         let mut begun = Instant::now();
         let mut failures = Failures::default();
         loop {
@@ -195,19 +259,20 @@ impl<'a> Watch<'a> {
         }
     }
 
-    async fn read(&self) -> Result<Reading, Error> {
-        let (target, source) = tokio::try_join!(self.read_target(), self.read_source())?;
+    async fn read(&mut self) -> Result<Reading, Error> {
+        let look = async |watch: &Self| tokio::try_join!(watch.read_target(), watch.read_source());
+        let (target, source) = self.through_losses(look).await?;
         Ok(Reading {
             published: self.published,
-            current: source.current,
-            confirmed: source.confirmed,
+            current: lsn(&source.current)?,
+            confirmed: source.confirmed.as_deref().map(lsn).transpose()?,
             active: source.active,
-            slot_lost: source.slot_lost,
+            slot_lost: source.lost,
             ..target
         })
     }
 
-    async fn read_target(&self) -> Result<Reading, Error> {
+    async fn read_target(&self) -> Result<Reading, PgError> {
         /// 15 and later.
         const ERRORS: &str =
             "select apply_error_count + sync_error_count from pg_catalog.pg_stat_subscription_stats where subid = $1";
@@ -224,7 +289,7 @@ impl<'a> Watch<'a> {
         );
         let rows = self.target.query("look at the subscription", tables, &[(&name, Type::TEXT)]).await?;
         let Some(row) = rows.first() else { return Ok(Reading::default()) };
-        let count = |column| -> Result<usize, Error> {
+        let count = |column| -> Result<usize, PgError> {
             let count: i64 = self.target.get(row, column)?;
             Ok(usize::try_from(count).unwrap_or_default())
         };
@@ -244,7 +309,7 @@ impl<'a> Watch<'a> {
     }
 
     /// `confirmed_flush_lsn` is readable by everybody, unlike `pg_stat_replication`.
-    async fn read_source(&self) -> Result<Reading, Error> {
+    async fn read_source(&self) -> Result<SlotReading, PgError> {
         const BEFORE_13: &str = "
 select pg_catalog.pg_current_wal_lsn()::text, s.confirmed_flush_lsn::text, coalesce(s.active, false), null::text
 from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $1";
@@ -270,20 +335,17 @@ from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $
             BEFORE_13
         };
         let row = self.source.one("look at the slot", query, &[(&slot, Type::TEXT)]).await?;
-        let current = self.lsn(self.source.get(&row, 0)?)?;
-        let confirmed: Option<String> = self.source.get(&row, 1)?;
-        Ok(Reading {
-            current,
-            confirmed: confirmed.map(|text| self.lsn(text)).transpose()?,
+        Ok(SlotReading {
+            current: self.source.get(&row, 0)?,
+            confirmed: self.source.get(&row, 1)?,
             active: self.source.get(&row, 2)?,
-            slot_lost: self.source.get(&row, 3)?,
-            ..Reading::default()
+            lost: self.source.get(&row, 3)?,
         })
     }
+}
 
-    fn lsn(&self, text: String) -> Result<Lsn, Error> {
-        text.parse().map_err(|error| Error::new(Kind::Failed, "read a WAL position of the source").caused_by(error))
-    }
+fn lsn(text: &str) -> Result<Lsn, Error> {
+    text.parse().map_err(|error| Error::new(Kind::Failed, "read a WAL position of the source").caused_by(error))
 }
 
 /// Counts failures that nothing good happened between.

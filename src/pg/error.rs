@@ -96,6 +96,20 @@ impl PgError {
         self.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
     }
 
+    /// Whether the session is gone, or could not be had, through no fault of what was asked: the network, a server that
+    /// restarts, or somebody who ended the session. Another one may do.
+    pub fn is_disconnection(&self) -> bool {
+        match &self.cause {
+            Cause::Server(words) => {
+                // Connection exceptions; shutting down, crashed, starting up, idle for too long.
+                let code = words.code().code();
+                code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05")
+            }
+            Cause::Driver(_) | Cause::Network { .. } | Cause::Timeout { .. } => true,
+            Cause::Unusable(_) => false,
+        }
+    }
+
     /// Why it failed, without where.
     pub fn words(&self) -> String {
         self.cause.to_string()

@@ -25,8 +25,8 @@ pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::conninfo::Secret;
 use crate::facts::{
-    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, ParameterPrivilege, Reserved, Role,
-    ServerFacts, provider,
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Extension, Facts, ParameterPrivilege, Reserved,
+    Role, ServerFacts, provider,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -125,8 +125,21 @@ pub struct Migration {
     pub rights: Rights,
     /// Extensions whose archive entries are left out: excluded ones, and those the target has.
     pub skipped_extensions: Vec<String>,
+    /// Extensions that are created in the source's version, where the target would choose another by itself.
+    pub extension_versions: Vec<ExtensionPlan>,
     /// What it holds.
     pub content: Content,
+}
+
+/// An extension in a certain version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtensionPlan {
+    /// Its name.
+    pub name: String,
+    /// Schema of its objects.
+    pub schema: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// What the target user may do in a database.
@@ -426,6 +439,7 @@ fn migration(
         content.replicate(source);
     }
     let owns_public = reserved::owns_public(facts, &creation, target);
+    let skipped_extensions = skipped_extensions(facts, settings, source, existing);
     Migration {
         rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, pair, source, owns_public) },
         drop_initial: creation::drop_initial(facts, &creation, source),
@@ -436,7 +450,8 @@ fn migration(
         transfer,
         obstacles,
         drop_first: false,
-        skipped_extensions: skipped_extensions(facts, settings, source, existing),
+        extension_versions: extension_versions(facts, source, &skipped_extensions),
+        skipped_extensions,
         content: Content { properties: creation::properties(facts, roles, &pair.name, existing.is_some()), ..content },
         creation,
     }
@@ -456,6 +471,18 @@ fn skipped_extensions(
             || (provider::owns_extension(name) && facts.target.available_extension(name).is_none())
     };
     source.extensions.iter().map(|extension| &extension.name).filter(|name| skipped(name)).cloned().collect()
+}
+
+/// Extensions whose version the target offers, but would not choose.
+fn extension_versions(facts: &Facts, source: &DatabaseFacts, skipped: &[String]) -> Vec<ExtensionPlan> {
+    let offered = |extension: &Extension| {
+        let available = facts.target.available_extension(&extension.name);
+        available.is_some_and(|it| it.default_version != extension.version && it.versions.contains(&extension.version))
+    };
+    let created = source.extensions.iter().filter(|extension| !skipped.contains(&extension.name) && offered(extension));
+    created
+        .map(|it| ExtensionPlan { name: it.name.clone(), schema: it.schema.clone(), version: it.version.clone() })
+        .collect()
 }
 
 /// Gives slots, senders and workers to the databases in their order; those that come too late are dumped.

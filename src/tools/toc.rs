@@ -154,10 +154,15 @@ impl Entry {
         self.description == "INDEX"
     }
 
+    /// An extension itself.
+    pub fn is_extension(&self) -> bool {
+        self.description == "EXTENSION"
+    }
+
     /// The extension that this entry creates or is a property of.
     pub fn extension(&self) -> Option<String> {
         let label = self.label.strip_prefix("- ")?;
-        if self.description == "EXTENSION" {
+        if self.is_extension() {
             // The owner is always left out: CREATE EXTENSION gives the extension to whoever runs it.
             return Some(label.strip_suffix(' ').unwrap_or(label).to_owned());
         }

@@ -16,6 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("extension-installed-older", installed_older),
     Check::new("extension-superuser", superuser),
     Check::new("extension-left-behind", left_behind),
+    Check::new("extension-needed", needed),
 ];
 
 fn languages_missing(case: &Case<'_>) -> Vec<Found> {
@@ -83,7 +84,10 @@ fn unavailable(case: &Case<'_>) -> Vec<Found> {
 fn too_old(case: &Case<'_>) -> Vec<Found> {
     to_install(case)
         .filter_map(|(_, it)| Some((it, case.facts.target.available_extension(&it.name)?)))
-        .filter(|(it, available)| compare(&available.default_version, &it.version) == Ordering::Less)
+        .filter(|(it, available)| {
+            compare(&available.default_version, &it.version) == Ordering::Less
+                && !available.versions.contains(&it.version)
+        })
         .map(|(it, available)| {
             let message = format!(
                 "Extension '{}' version available for installation in target is too old, source version: {}, target \
@@ -131,6 +135,27 @@ fn superuser(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
+/// Extensions that the user leaves out, and what that costs.
+fn needed(case: &Case<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for database in case.databases() {
+        let names: BTreeSet<_> = database.source.dependents.iter().map(|it| it.extension.as_str()).collect();
+        let absent = |name: &&str| database.target.is_none_or(|target| target.extension(name).is_none());
+        for name in names.into_iter().filter(absent) {
+            let dependents = database.source.dependents.iter().filter(|it| it.extension == name);
+            let message = format!(
+                "extension {} is left out, and these need it and cannot be restored without it: {}",
+                Ident::new(name),
+                list(dependents.map(|it| &it.object))
+            );
+            let create = sql!("CREATE EXTENSION {}", Ident::new(name));
+            let fix = format!("drop them on the source, or let somebody type, in {}", database.on_target(create));
+            found.push(Found::warning(database.subject(), message).fix(fix));
+        }
+    }
+    found
+}
+
 fn left_behind(case: &Case<'_>) -> Vec<Found> {
     let left: BTreeSet<_> = to_install(case)
         .map(|(_, it)| it.name.as_str())
@@ -146,7 +171,7 @@ fn left_behind(case: &Case<'_>) -> Vec<Found> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{AvailableExtension, Language, fixture};
+    use crate::facts::{AvailableExtension, Dependent, Language, fixture};
     use crate::plan::example::Example;
     use crate::validate::tests::{Change, ids};
     use crate::validate::validate;
@@ -170,6 +195,10 @@ pub(super) mod tests {
             Example::demote(&mut it.facts.target);
             it.source().extensions.push(fixture::extension("file_fdw", "1.0"));
             it.facts.target.available_extensions.push(untrusted());
+        }),
+        ("extension-needed", |it| {
+            let object = "table public.orders".to_owned();
+            it.source().dependents.push(Dependent { extension: "hstore".to_owned(), object });
         }),
         ("extension-left-behind", |it| it.source().extensions.push(fixture::extension("rds_tools", "1.0"))),
     ];

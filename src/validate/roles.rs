@@ -13,6 +13,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("role-attributes", attributes),
     Check::new("owners-lost", owners_lost),
     Check::new("database-owner", database_owner),
+    Check::new("role-differs", differs),
     Check::new("placeholder-passwords", placeholder_passwords),
     Check::new("role-passwords-unused", passwords_unused),
     Check::new("deprecated-passwords", md5_passwords),
@@ -111,6 +112,41 @@ fn database_owner(case: &Case<'_>) -> Vec<Found> {
             Some(
                 Found::warning(database.subject(), format!("it will belong to {user} instead of {owner}"))
                     .fix(format!("afterwards, target: {alter}")),
+            )
+        })
+        .collect()
+}
+
+/// Roles that are there stay as they are, whatever the source says of them.
+fn differs(case: &Case<'_>) -> Vec<Found> {
+    let there = case.plan.roles.iter().filter(|plan| plan.exists).filter_map(|plan| {
+        let target = case.facts.target.roles.iter().find(|role| role.name == plan.role.name)?;
+        Some((&plan.role, target))
+    });
+    there
+        .filter_map(|(source, target)| {
+            let differing = [
+                ("SUPERUSER", source.superuser != target.superuser),
+                ("INHERIT", source.inherit != target.inherit),
+                ("CREATEROLE", source.create_role != target.create_role),
+                ("CREATEDB", source.create_database != target.create_database),
+                ("LOGIN", source.login != target.login),
+                ("REPLICATION", source.replication != target.replication),
+                ("BYPASSRLS", source.bypass_rls != target.bypass_rls),
+                ("CONNECTION LIMIT", source.connection_limit != target.connection_limit),
+                ("VALID UNTIL", source.valid_until != target.valid_until),
+                ("its settings", source.settings != target.settings),
+            ];
+            let names: Vec<_> = differing.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect();
+            if names.is_empty() {
+                return None;
+            }
+            let message =
+                format!("it is on the target already, and stays as it is there; these differ: {}", names.join(", "));
+            let name = Ident::new(&source.name);
+            Some(
+                Found::info(subject("role", &source.name), message)
+                    .fix(format!("unless this is meant, target: ALTER ROLE {name} …")),
             )
         })
         .collect()
@@ -265,6 +301,10 @@ pub(super) mod tests {
             it.facts.target.roles.push(fixture::role("ops"));
         }),
         ("database-owner", |it| it.facts.source.databases.last_mut().unwrap().owner = "gone".to_owned()),
+        ("role-differs", |it| {
+            it.facts.target.roles.push(Role { create_database: true, ..fixture::role("ops") });
+            it.facts.source.roles.push(fixture::role("ops"));
+        }),
         ("placeholder-passwords", |it| it.facts.source.roles[0].verifier = None),
         ("role-passwords-unused", |it| it.settings.role_passwords = RolePasswords::parse("nobody:x").unwrap()),
         ("deprecated-passwords", |it| it.facts.source.roles[0].md5 = true),

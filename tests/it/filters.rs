@@ -86,12 +86,3 @@ fn databases_must_fit_into_the_size_that_was_given_and_only_copied_tables_count(
     let refused = validate(&["8192", "--skip-table", "small"]).expect_code(3);
     assert!(refused.stderr.contains("> 8192)"), "{refused}");
 }
-
-#[test]
-fn an_extension_that_was_left_out_is_not_created() {
-    let Some(pair) = Pair::start() else { return };
-    pair.source.sql("postgres", "CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE TABLE t (v citext)");
-    pair.migrate().args(["--force-method", "dump", "-xe", "hstore"]).run().expect_code(0);
-    let extensions = "SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension";
-    assert_eq!(pair.target.value("postgres", extensions), "citext plpgsql");
-}

@@ -55,6 +55,32 @@ fn replication_is_not_stopped_before_rows_that_are_on_their_way_have_arrived() {
     pair.assert_nothing_left();
 }
 
+#[test]
+fn a_wait_goes_on_after_its_connections_are_lost_and_a_server_restarts() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 10);
+    let migrate = || pair.migrate().arg("--filtered-db=postgres");
+    migrate().run().expect_code(0);
+    let gate = Gate::Rows.close(&pair.target, "app");
+    pair.source.sql("app", "INSERT INTO gated VALUES (11, 11)");
+    let run = migrate().args(FINISH).spawn();
+    wait_for_readings(&pair, &gate, "app");
+
+    let ours = "FROM pg_stat_activity WHERE application_name LIKE 'pg_migrate %'";
+    for cluster in [&pair.source, &pair.target] {
+        cluster.sql("app", &format!("SELECT pg_terminate_backend(pid) {ours}"));
+    }
+    run.wait_for_line("lost a connection to the ");
+    run.wait_for_line("Database 'app': connected again");
+    pair.source.crash();
+    pair.source.start_again();
+    pair.source.wait_until("app", &format!("EXISTS (SELECT {ours})"));
+    gate.open();
+    run.wait().expect_code(0).expect_stderr("dbaname: 'app', method: 'replication', status: 'done'");
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+}
+
 /// Users of a source that refuses our own replication connection and lets the target's in: `mover` owns the tables and may
 /// not replicate, `feeder` may.
 fn forbid_replication_connection(source: &Cluster, database: &str) {

@@ -55,12 +55,7 @@ fn populate(pair: &Pair) {
 fn load(pair: &Pair, role: &str, file: &Path, options: &str) {
     let name = file.file_name().and_then(|name| name.to_str()).expect("a plain file name");
     let database = if name.starts_with("00-") || name >= "40-" { "postgres" } else { DATABASE };
-    let mut psql = Run::program("psql")
-        .env("PATH", pair.path())
-        .env("PGCLIENTENCODING", "UTF8")
-        .env("PGOPTIONS", "-c client_min_messages=error")
-        .args(["-qXAt", "-d", &pair.source.uri_as(role, database)])
-        .args(options.split_whitespace());
+    let mut psql = pair.psql(&pair.source.uri_as(role, database)).args(options.split_whitespace());
     for major in 13..=18 {
         psql = psql.arg("-v").arg(format!("v{major}={}", pair.source.installation.major >= major));
     }

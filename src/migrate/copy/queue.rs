@@ -36,7 +36,7 @@ struct Batch {
     /// Smallest first: the next one is taken from the end.
     waiting: Vec<Work>,
     in_work: usize,
-    /// Refused by a check; tried again when the others are copied.
+    /// Refused by a check or a foreign key; tried again when the others are copied.
     postponed: Vec<Work>,
     /// Why the last of them was refused.
     refusal: Option<Error>,
@@ -89,13 +89,14 @@ impl Queue {
     }
 
     /// Records how it went. The first failure takes what else waits of the database out of the queue; but a table that a
-    /// check refused is tried again when the others are there: functions in checks may read other tables.
+    /// check or a foreign key refused is tried again when the others are there: functions in checks may read other tables, and
+    /// tables of extensions have their foreign keys from the beginning.
     pub(super) fn done(&self, item: Item, outcome: Result<(), Error>) {
         let mut state = self.state();
         let Some(batch) = state.batches.get_mut(&item.database) else { return };
         batch.in_work -= 1;
         let finished = match outcome {
-            Err(error) if is_check_violation(&error) => {
+            Err(error) if is_premature(&error) => {
                 batch.postponed.push(item.work);
                 batch.refusal = Some(error);
                 batch.next_round()
@@ -156,9 +157,11 @@ impl Batch {
     }
 }
 
-fn is_check_violation(error: &Error) -> bool {
+/// Whether a row was refused because of rows that may be missing yet.
+fn is_premature(error: &Error) -> bool {
     let cause = error.source.as_ref().and_then(|cause| cause.downcast_ref::<Cause>());
-    cause.and_then(Cause::code) == Some(&SqlState::CHECK_VIOLATION)
+    let code = cause.and_then(Cause::code);
+    [&SqlState::CHECK_VIOLATION, &SqlState::FOREIGN_KEY_VIOLATION].map(Some).contains(&code)
 }
 
 impl State {

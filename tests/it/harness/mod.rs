@@ -18,7 +18,7 @@ pub(crate) mod wait;
 use std::io::Write;
 
 /// Tells the person who runs the tests something; unlike `eprintln!`, also when the test passes.
-fn tell(text: impl std::fmt::Display) {
+pub(crate) fn tell(text: impl std::fmt::Display) {
     // Nobody to tell is no reason to fail.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -46,6 +46,15 @@ impl Pair {
             .expect_code(0);
     }
 
+    /// psql, connected to `uri`, which shows errors and rows and nothing else.
+    pub(crate) fn psql(&self, uri: &str) -> Run {
+        Run::program("psql")
+            .env("PATH", self.path())
+            .env("PGCLIENTENCODING", "UTF8")
+            .env("PGOPTIONS", "-c client_min_messages=error")
+            .args(["-qXAt", "-d", uri])
+    }
+
     /// Creates the source's roles on the target with PostgreSQL's own tools.
     pub(crate) fn copy_roles(&self) {
         const ROLES: &str = r#"pg_dumpall --roles-only -d "$1" | grep -v '"\?postgres"\?;\|ROLE postgres' | psql -qX -v ON_ERROR_STOP=1 "$2""#;

@@ -1,0 +1,75 @@
+//! Extensions: which version, which schema, whose rows, and what is left out with them.
+
+use crate::harness::cluster::Options;
+use crate::harness::pair::Pair;
+use crate::harness::versions::Versions;
+
+#[test]
+fn an_extension_that_was_left_out_is_not_created_and_what_needs_it_is_named() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.sql(
+        "postgres",
+        "CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE TABLE t (v citext);
+         CREATE SCHEMA s; CREATE TABLE s.kept (tags hstore); CREATE VIEW s.tags AS SELECT tags -> 'a' AS a FROM s.kept",
+    );
+    let migrate = || pair.migrate().args(["--force-method", "dump", "-xe", "hstore"]);
+    let outcome = migrate().arg("--validate").run().expect_code(0);
+    let needed = "extension \"hstore\" is left out, and these need it and cannot be restored without it: table s.kept, view s.tags";
+    assert!(outcome.stderr.contains(needed), "{outcome}");
+
+    pair.source.sql("postgres", "DROP SCHEMA s CASCADE");
+    let outcome = migrate().run().expect_code(0);
+    assert!(!outcome.stderr.contains("is left out"), "{outcome}");
+    let extensions = "SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension";
+    assert_eq!(pair.target.value("postgres", extensions), "citext plpgsql");
+}
+
+#[test]
+fn extensions_keep_schema_and_version_where_the_target_offers_them() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        r#"CREATE SCHEMA "My Extensions"; CREATE EXTENSION hstore SCHEMA "My Extensions" VERSION '1.4';
+           CREATE EXTENSION citext; COMMENT ON EXTENSION citext IS 'ours';
+           CREATE TABLE t (id int PRIMARY KEY, tags "My Extensions".hstore); INSERT INTO t VALUES (1, 'a => b')"#,
+    );
+    pair.migrate().args(["-f", "postgres", "--force-method", "dump"]).run().expect_code(0);
+    pair.assert_equal("app");
+    let query = "SELECT extversion || ' in ' || extnamespace::regnamespace FROM pg_extension WHERE extname = 'hstore'";
+    assert_eq!(pair.target.value("app", query), "1.4 in \"My Extensions\"");
+}
+
+#[test]
+fn rows_of_configuration_tables_follow_their_foreign_keys() {
+    // Without superuser foreign keys cannot be switched off; before 13 only superusers create extensions.
+    let Some(versions) = Versions::with_target_since(13).filter(|it| it.source.major >= 13) else { return };
+    let mut pair = Pair::of(versions, &Options::default(), &Options::default());
+    let script = "CREATE TABLE @extschema@.parents (id int PRIMARY KEY, own bool NOT NULL DEFAULT true);
+        CREATE TABLE @extschema@.children (id int PRIMARY KEY, parent int NOT NULL REFERENCES @extschema@.parents, note text);
+        INSERT INTO @extschema@.parents VALUES (0, false);
+        SELECT pg_catalog.pg_extension_config_dump('@extschema@.parents', 'WHERE own');
+        SELECT pg_catalog.pg_extension_config_dump('@extschema@.children', '');";
+    for server in [&mut pair.source, &mut pair.target] {
+        let control = "default_version = '1.0'\nsuperuser = false\nrelocatable = false\nschema = family\n";
+        server.add_extension("family", control, script);
+        server.sql("postgres", "CREATE ROLE mover LOGIN CREATEDB CREATEROLE");
+    }
+    pair.source.session_as("mover", "postgres").sql("CREATE DATABASE app");
+    pair.source.session_as("mover", "app").sql(
+        // The larger table is copied first.
+        "CREATE EXTENSION family;
+         INSERT INTO family.parents SELECT generate_series(1, 10);
+         INSERT INTO family.children SELECT n, n % 11, repeat('x', 1000) FROM generate_series(1, 200) n",
+    );
+    pair.program()
+        .args(["-s", &pair.source.uri_as("mover", "postgres"), "-t", &pair.target.uri_as("mover", "postgres")])
+        .args(["-f", "postgres", "--force-method", "dump"])
+        .run()
+        .expect_code(0);
+    assert_eq!(pair.target.value("app", "SELECT count(*) FROM family.parents WHERE own"), "10");
+    assert_eq!(
+        pair.target.value("app", "SELECT count(*) FROM family.children JOIN family.parents p ON p.id = parent"),
+        "200"
+    );
+}
