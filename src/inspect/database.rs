@@ -25,7 +25,7 @@ pub(super) async fn inspect(
         languages(client),
         relations::tables(client, ours),
         relations::sequences(client),
-        Box::pin(materialized_views::materialized_views(client)),
+        materialized_views::materialized_views(client),
     )?;
     let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
         event_triggers(client),
