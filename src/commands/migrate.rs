@@ -120,7 +120,7 @@ async fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, E
         tools::find_all(settings.pgbin.as_deref()),
     );
     let (source, target) = (source?, target?);
-    let facts = inspect::inspect(&source, &target, settings).await?;
+    let facts = Box::pin(inspect::inspect(&source, &target, settings)).await?;
     report.servers(&facts.source, &facts.target);
     let plan = plan::build(&facts, settings);
     report.findings(validate::validate(&facts, settings, &plan))?;

@@ -85,9 +85,12 @@ impl fmt::Display for Difference {
                 write!(f, "{property} is {source} on the source and {target} on the target")
             }
             What::Rows { source, target, .. } if source.count != target.count => {
-                write!(f, "{} rows on the source and {} on the target", source.count, target.count)
+                write!(f, "{} on the source and {} on the target", counted(source.count, "row"), target.count)
             }
             What::Contents => f.write_str("its contents differ"),
+            What::Rows { source: Rows { count: 1, .. }, .. } => {
+                f.write_str("its only row is not the same on both sides")
+            }
             What::Rows { source, .. } => write!(f, "{} rows on both sides, not all of them the same", source.count),
         }
     }
@@ -102,4 +105,9 @@ impl fmt::Display for Key {
         };
         write!(f, "key {}: {found}", self.key)
     }
+}
+
+/// `1 row`, `2 rows`.
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use difference::{Difference, Found, Key, Rows, What};
+pub use difference::{Difference, Found, Key, Rows, What, counted};
 pub use verdict::{Failure, NotCompared, Verdict};
 
 use crate::conninfo::Secret;

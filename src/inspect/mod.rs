@@ -28,7 +28,7 @@ const AT_ONCE: i64 = 8;
 
 /// Asks both servers everything. Fails only when one of them cannot be connected to, or refuses to tell what any user may know.
 pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> Result<Facts, PgError> {
-    let mut facts = look(source, target, &settings.selection, settings.mangle, Purpose::Migrate).await?;
+    let mut facts = Box::pin(look(source, target, &settings.selection, settings.mangle, Purpose::Migrate)).await?;
     let excluded = &settings.selection.excluded_extensions;
     if !excluded.is_empty() {
         for DatabasePair { name, source: found, .. } in &mut facts.databases {
@@ -46,7 +46,7 @@ pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> R
 /// Asks both servers what has to be known to compare them, and tries nothing out: what only a migration needs stays unknown,
 /// and no table of the target is looked into.
 pub async fn look_at(source: &Server, target: &Server, settings: &Verification) -> Result<Facts, PgError> {
-    look(source, target, &settings.selection, settings.mangle, Purpose::Compare).await
+    Box::pin(look(source, target, &settings.selection, settings.mangle, Purpose::Compare)).await
 }
 
 /// What the facts are for.
@@ -63,7 +63,8 @@ async fn look(
     mangle: bool,
     purpose: Purpose,
 ) -> Result<Facts, PgError> {
-    let (source_facts, target_facts) = tokio::try_join!(server::inspect(source), server::inspect(target))?;
+    let (source_facts, target_facts) =
+        tokio::try_join!(Box::pin(server::inspect(source)), Box::pin(server::inspect(target)))?;
     let mut facts = Facts {
         source: source_facts,
         target: target_facts,

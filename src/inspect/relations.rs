@@ -114,8 +114,7 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
        case when own.identity = 'i' then own.index end,
        c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery(),
        not coalesce(k.some_incomparable or $3 and k.some_generated or k.generated_key, false),
-       exists (select from pg_catalog.pg_constraint r
-               where r.contype = 'f' and r.confrelid = c.oid and r.conrelid <> c.oid),
+       c.oid in (select r.confrelid from pg_catalog.pg_constraint r where r.contype = 'f' and r.conrelid <> r.confrelid),
        case when c.relispartition then (
            select array[s.nspname::text, a.relname::text]
            from pg_catalog.pg_partition_ancestors(c.oid) with ordinality p(relid, distance)

@@ -83,7 +83,7 @@ impl Report {
     /// # Errors
     /// The first finding of severity error, as an error of kind [`Kind::Validation`].
     pub fn findings(&mut self, findings: Vec<Finding>) -> Result<(), Error> {
-        findings.iter().for_each(narrate::finding);
+        narrate::findings(&findings);
         let refusal = validate::error_of(&findings);
         self.findings.extend(findings);
         refusal.map_or(Ok(()), Err)

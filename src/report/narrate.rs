@@ -4,7 +4,7 @@ use super::progress;
 use super::summary::RunReport;
 use super::text::{duration, repr, size};
 use super::verification::{self, Line};
-use crate::events::{DatabaseStatus, Event, RoleStatus};
+use crate::events::{DatabaseStatus, Event, RoleStatus, counted};
 use crate::logger;
 use crate::validate::{Finding, Severity};
 
@@ -40,7 +40,8 @@ pub(super) fn event(event: &Event, run: Option<&RunReport>) {
         }
         Event::ComparisonPlanned { database, tables, bytes } => {
             let (name, bytes) = (repr(database), size(*bytes));
-            tracing::info!(target: logger::MIGRATE, "Database {name}: comparing {tables} tables, {bytes} on both sides");
+            let tables = counted(*tables as u64, "table");
+            tracing::info!(target: logger::MIGRATE, "Database {name}: comparing {tables}, {bytes} on both sides");
         }
         Event::Verified(verdict) => {
             let level = run.and_then(|run| run.verification.as_ref()).map(|verification| verification.level);
@@ -70,9 +71,33 @@ pub(super) fn event(event: &Event, run: Option<&RunReport>) {
     }
 }
 
+/// Warnings of one message that are shown in full; of the others the subjects follow.
+const IN_FULL: usize = 3;
+
+/// Subjects named on one line.
+const NAMED: usize = 20;
+
+/// Logs `findings`, which are sorted. Where many things have one flaw, a few are shown with their cure and the others named:
+/// hundreds of tables without a key must not hide the one warning that is about something else. Errors are all shown.
+pub(super) fn findings(findings: &[Finding]) {
+    for alike in findings.chunk_by(|a, b| (a.id, a.severity, &a.message) == (b.id, b.severity, &b.message)) {
+        let shown = if alike[0].severity == Severity::Error { alike.len() } else { alike.len().min(IN_FULL) };
+        let (shown, rest) = alike.split_at(shown);
+        shown.iter().for_each(finding);
+        if let [first, ..] = rest {
+            let mut names: Vec<&str> = rest.iter().take(NAMED).map(|finding| finding.subject.as_str()).collect();
+            let more = format!("{} more, all in the JSON result", rest.len() - names.len());
+            if rest.len() > NAMED {
+                names.push(&more);
+            }
+            log(first.severity, &format!("  [{}] the same of {} more: {}", first.id, rest.len(), names.join(", ")));
+        }
+    }
+}
+
 /// Logs `finding`: its message on one line, and the cure on the next. Messages that scripts match name their subject
 /// themselves and stand alone; one that goes on from its subject begins with a small letter.
-pub(super) fn finding(finding: &Finding) {
+fn finding(finding: &Finding) {
     let message = if finding.message.starts_with(char::is_lowercase) {
         format!("{}: {}", finding.subject, finding.message)
     } else {
@@ -80,10 +105,14 @@ pub(super) fn finding(finding: &Finding) {
     };
     let cure = finding.fix.as_ref().map(|fix| format!("  [{}] fix: {fix}", finding.id));
     for line in [Some(message.as_str()), cure.as_deref()].into_iter().flatten() {
-        match finding.severity {
-            Severity::Info => tracing::info!(target: logger::MIGRATE, "{line}"),
-            Severity::Warning => tracing::warn!(target: logger::MIGRATE, "{line}"),
-            Severity::Error => tracing::error!(target: logger::MIGRATE, "{line}"),
-        }
+        log(finding.severity, line);
+    }
+}
+
+fn log(severity: Severity, line: &str) {
+    match severity {
+        Severity::Info => tracing::info!(target: logger::MIGRATE, "{line}"),
+        Severity::Warning => tracing::warn!(target: logger::MIGRATE, "{line}"),
+        Severity::Error => tracing::error!(target: logger::MIGRATE, "{line}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::text::{reprs, size};
 use crate::error::{Error, Kind};
-use crate::events::{Difference, NotCompared, Verdict, What};
+use crate::events::{Difference, NotCompared, Verdict, What, counted};
 use crate::logger;
 use crate::settings::Level;
 
@@ -45,17 +45,13 @@ impl VerificationReport {
     /// there may be more of these.
     pub(super) fn conclusion(&self) -> Option<Error> {
         let failures = || self.verdicts.iter().flat_map(|verdict| &verdict.failures);
-        let differences = match self.differences() {
+        let differences = match self.differences() as u64 {
             0 => None,
-            1 => Some("verification found 1 difference".to_owned()),
-            count => Some(format!("verification found {count} differences")),
+            count => Some(format!("verification found {}", counted(count, "difference"))),
         };
         let failed = failures().filter(|failure| failure.kind != Kind::Timeout).count();
         if failed > 0 {
-            let mut message = match failed {
-                1 => "verification could not compare 1 thing".to_owned(),
-                count => format!("verification could not compare {count} things"),
-            };
+            let mut message = format!("verification could not compare {}", counted(failed as u64, "thing"));
             if let Some(differences) = differences {
                 message.push_str(&format!("; {differences}"));
             }
@@ -136,12 +132,12 @@ fn equal(verdict: &Verdict, level: Option<Level>) -> String {
     if verdict.database.is_none() {
         return "roles and databases are equal".to_owned();
     }
-    let rows = format!("{} tables, {} rows", verdict.tables, verdict.rows);
+    let rows = format!("{}, {}", counted(verdict.tables as u64, "table"), counted(verdict.rows, "row"));
     match level {
         None | Some(Level::Schema) => "definitions are equal".to_owned(),
         Some(Level::Counts) => format!("{rows}; definitions and numbers of rows are equal"),
         Some(Level::Full) if verdict.large_objects == 0 => format!("{rows}; all equal"),
-        Some(Level::Full) => format!("{rows}, {} large objects; all equal", verdict.large_objects),
+        Some(Level::Full) => format!("{rows}, {}; all equal", counted(verdict.large_objects, "large object")),
     }
 }
 

@@ -54,7 +54,8 @@ pub async fn verify(context: &Context, comparison: &Comparison) -> Result<(), St
     };
     let maintenance = (context.source.maintenance_database(), context.target.maintenance_database());
     until_cancelled(context, maintenance, servers(context, &scope)).await?;
-    for database in &comparison.databases {
+    // That the target does not have one, the servers' verdict says.
+    for database in comparison.databases.iter().filter(|database| !matches!(database.state, State::Missing)) {
         let name = database.name.as_str();
         until_cancelled(context, (name, name), Box::pin(one(context, &scope, comparison.jobs, database))).await?;
     }
@@ -110,7 +111,6 @@ async fn one(context: &Context, scope: &Scope, jobs: usize, database: &DatabaseC
         State::Unreachable { reason } => {
             verdict.failures.push(Failure { kind: Kind::Failed, message: reason.clone() });
         }
-        // `servers` has said so.
         State::Missing => {}
         State::Compared(contents) => {
             definitions(context, scope, contents, &mut verdict).await;

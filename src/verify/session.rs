@@ -7,7 +7,7 @@ use crate::sql::{Literal, Sql};
 
 /// What keeps a reader from getting in the way. Large tables are read in parts by sessions of our own where ranges of rows can
 /// be read, else by the server's parallel workers.
-const SETTINGS: &str = "set lock_timeout = '60s'; set jit = off";
+const SETTINGS: &str = "set lock_timeout = '60s'";
 
 /// One database on one side, as it was at one moment. Dropping it lets the moment go.
 pub(super) struct Snapshot<'a> {

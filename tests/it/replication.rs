@@ -147,7 +147,9 @@ fn tables_whose_replica_identity_does_not_serve_are_copied_once_more() {
     let limit = || pair.target.value("postgres", "SELECT datconnlimit FROM pg_database WHERE datname = 'app'");
     let migrate = || pair.migrate().arg("--filtered-db=postgres");
     let outcome = migrate().run().expect_code(0);
-    for (table, check) in [("papers", "incomparable-rows"), ("sums", "generated-identity"), ("totals", "generated-identity")] {
+    for (table, check) in
+        [("papers", "incomparable-rows"), ("sums", "generated-identity"), ("totals", "generated-identity")]
+    {
         let finding =
             format!("[{check}] fix: source database \"app\": CREATE UNIQUE INDEX … ON \"public\".\"{table}\"");
         assert!(outcome.stderr.contains(&finding), "{finding} is not in:\n{outcome}");

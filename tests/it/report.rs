@@ -195,3 +195,15 @@ fn validation_that_fails_names_every_problem_and_ends_with_the_first() {
     assert_eq!(found.count(), 2);
     assert_eq!(pair.target.databases(), ["postgres", "template1"]);
 }
+
+#[test]
+fn of_many_tables_with_one_flaw_a_few_are_shown_and_the_others_named() {
+    let Some(pair) = Pair::start() else { return };
+    for number in 1..=5 {
+        pair.source.sql("postgres", &format!("CREATE TABLE t{number} (v int)"));
+    }
+    let outcome = pair.migrate().arg("--validate").run().expect_code(0);
+    assert_eq!(outcome.stderr.matches("it has no replica identity").count(), 3, "{outcome}");
+    let rest = r#"[replica-identity] the same of 2 more: table "postgres" public.t4, table "postgres" public.t5"#;
+    assert!(outcome.stderr.contains(rest), "{outcome}");
+}

@@ -35,6 +35,9 @@ pub(super) async fn differing(
     limit: usize,
 ) -> Result<Option<Vec<Key>>, Error> {
     let (source, target) = tokio::try_join!(moment.source.session(), moment.target.session())?;
+    // Nobody else reads now: the servers may use their own workers.
+    let alone = "reset max_parallel_workers_per_gather";
+    tokio::try_join!(source.run("look for rows alone", alone), target.run("look for rows alone", alone))?;
     let (key, other) = tokio::try_join!(primary_key(&source, relation), primary_key(&target, relation))?;
     if key.is_empty() || key != other {
         return Ok(None);

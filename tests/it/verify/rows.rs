@@ -41,15 +41,15 @@ const CHANGES: [(&str, &str); 13] = [
         r#"table "My ""shop"""."Größe, XL": 100 rows on both"#,
     ),
     ("UPDATE parts SET id = 0 WHERE id = 300", "table public.parts_new: 187 rows on both sides"),
-    ("UPDATE ONLY parent SET id = 3", "table public.parent: 1 rows on both sides"),
-    ("UPDATE child SET id = 3", "table public.child: 1 rows on both sides"),
+    ("UPDATE ONLY parent SET id = 3", "table public.parent: its only row is not the same on both sides"),
+    ("UPDATE child SET id = 3", "table public.child: its only row is not the same on both sides"),
     ("UPDATE cache SET value = '' WHERE id = 2", "table public.cache: 4 rows on both sides"),
     ("UPDATE cache SET value = NULL WHERE id = 3", "table public.cache: 4 rows on both sides"),
     ("UPDATE cache SET value = 'y' WHERE id = 1", "table public.cache: 4 rows on both sides"),
-    ("INSERT INTO nothing DEFAULT VALUES", "table public.nothing: 1 rows on the source and 2 on the target"),
+    ("INSERT INTO nothing DEFAULT VALUES", "table public.nothing: 1 row on the source and 2 on the target"),
     (
         "UPDATE orders SET total = total + 1 WHERE id = 1; REFRESH MATERIALIZED VIEW totals; UPDATE orders SET total = total - 1 WHERE id = 1",
-        "materialized view public.totals: 1 rows on both sides",
+        "materialized view public.totals: its only row is not the same on both sides",
     ),
 ];
 

@@ -37,7 +37,7 @@ fn settings_of_roles_change_no_value() {
     pair.target.sql("postgres", WEIRD);
     let (source, target) = (pair.source.uri("postgres"), pair.target.uri_as("weird", "postgres"));
     let verify = || pair.program().args(["verify", "-f", "postgres", "-s", &source, "-t", &target]).run();
-    verify().expect_code(0).expect_stderr("Database 'app': verified: 1 tables, 2 rows; all equal");
+    verify().expect_code(0).expect_stderr("Database 'app': verified: 1 table, 2 rows; all equal");
     pair.target.sql("app", "UPDATE settings SET f8 = f8 + 1e-16 WHERE id = 1");
     verify().expect_code(6).expect_stderr("table public.settings: 2 rows on both sides");
 }
@@ -56,7 +56,7 @@ fn other_encodings_hold_the_same_values() {
     // That the encoding is another is a difference; what the rows hold is none.
     let outcome = verify(&pair).args(rows).run().expect_code(6);
     let outcome = outcome.expect_stderr("encoding is LATIN1 on the source and UTF8 on the target");
-    let outcome = outcome.expect_stderr("Database 'app': verified: 1 tables, 2 rows; all equal");
+    let outcome = outcome.expect_stderr("Database 'app': verified: 1 table, 2 rows; all equal");
     outcome.expect_last_line("PGMigrateError: verification found 1 difference");
     pair.target.sql("app", r#"UPDATE "größe" SET "wörter" = 'Zoe ß ÿ' WHERE id = 'ä'"#);
     let outcome = verify(&pair).args(rows).run().expect_code(6);
