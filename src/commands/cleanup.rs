@@ -21,6 +21,7 @@ pub async fn run(
     report: &mut Report,
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
+    super::scratch::sweep();
     let servers = Servers::build(&options.servers, environment, super::parse(environment))?;
     let id = &report.output().migration_id;
     let token = shutdown.token();

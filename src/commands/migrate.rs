@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use super::scratch::Scratch;
 use crate::cli::MigrateOptions;
 use crate::conninfo::{CHILD_SERVICE, Secret};
 use crate::error::{Error, Kind};
@@ -47,9 +48,7 @@ pub async fn run(
     }
     let Prepared { source, target, facts, plan, tools } = prepared;
     let mut admin_sql = settings.admin_sql.as_deref().map(open_for_append).transpose()?;
-    let directory = tempfile::Builder::new()
-        .prefix("pg_migrate-")
-        .tempdir()
+    let directory = Scratch::create()
         .map_err(|cause| Error::new(Kind::Failed, "cannot create a temporary directory").caused_by(cause))?;
     let (events, receiver) = Events::channel();
     let context = Context {

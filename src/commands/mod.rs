@@ -5,6 +5,7 @@ pub mod migrate;
 pub mod verify;
 
 mod files;
+mod scratch;
 
 use crate::conninfo::{ConnInfo, ParseError};
 use crate::error::{Error, Kind};

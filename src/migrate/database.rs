@@ -1,5 +1,6 @@
 //! One database, from nothing to complete.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -9,7 +10,10 @@ use super::lock::Lock;
 use super::schema::{Archive, Manner};
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
-use super::{Context, analyze, cancelled, cleanup, copy, create, finish, journal, properties, replication, snapshot};
+use super::{
+    Context, analyze, cancelled, cleanup, copy, create, finish, foreign_keys, journal, properties, replication,
+    snapshot,
+};
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
@@ -195,13 +199,11 @@ impl Run<'_> {
 
         self.stage(Stage::Indexes);
         archive.restore_after_identities(context, manner, &content.identity_indexes).await?;
-        if !content.recopied.is_empty() {
-            // As late as can be, and then all of the source's rows that they refer to: both sides of a foreign key have to
-            // be of one time.
-            finish::copy_again(context, name, content).await?;
-            watch.until_now().await?;
+        if content.recopied.is_empty() {
+            archive.restore_foreign_keys(context, manner, &BTreeSet::new()).await?;
+        } else {
+            foreign_keys::restore(context, &archive, manner, content, names, &mut watch).await?;
         }
-        archive.restore_foreign_keys(context, manner).await?;
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
         self.settle(migration).await?;

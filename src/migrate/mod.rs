@@ -10,6 +10,7 @@ mod create;
 mod database;
 mod extensions;
 mod finish;
+mod foreign_keys;
 mod identity;
 mod journal;
 mod large_objects;

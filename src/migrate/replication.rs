@@ -99,8 +99,17 @@ pub(super) async fn take_over_slot(
     } else {
         subscribe(context, client, names, content, &options).await?;
     }
-    let enable = sql!("alter subscription {} enable", names.subscription);
-    Ok(client.run(format!("enable subscription {}", names.subscription), enable).await?)
+    Ok(enable_subscription(client, names).await?)
+}
+
+/// Lets the subscription stream.
+pub(super) async fn enable_subscription(client: &Client, names: &ReplicationNames) -> Result<(), PgError> {
+    let doing = format!("enable subscription {}", names.subscription);
+    match client.run(doing, sql!("alter subscription {} enable", names.subscription)).await {
+        // It is aiven_extras', and was never disabled.
+        Err(error) if error.is_permission() => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// Makes the subscription create the slot and copy the tables.

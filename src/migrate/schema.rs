@@ -1,5 +1,6 @@
 //! Definitions: one archive of the source's schema, restored in two halves around the rows.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::privileges::Lent;
@@ -82,6 +83,11 @@ impl Archive {
         Ok(Self { database: database.to_owned(), file, contents })
     }
 
+    /// The database.
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
     /// Tables, types, functions: what rows need.
     pub(super) async fn restore_before_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
         // One job: pg_restore only builds indexes and loads data in parallel, and then counts errors exactly.
@@ -112,7 +118,7 @@ impl Archive {
         })
         .await?;
         self.attach_indexes(context, manner).await?;
-        self.restore_foreign_keys(context, manner).await
+        self.restore_foreign_keys(context, manner, &BTreeSet::new()).await
     }
 
     /// The same, less what [`Archive::restore_identities`] made and what [`Archive::restore_foreign_keys`] will make.
@@ -138,9 +144,19 @@ impl Archive {
         self.restore(context, Manner { jobs: 1, ..manner }, Entry::is_index_attach).await
     }
 
-    /// Foreign keys, comments on whatever comes after the rows, and privileges.
-    pub(super) async fn restore_foreign_keys(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
-        self.restore(context, manner, |entry| entry.section == Section::PostData && is_for_the_end(entry)).await?;
+    /// Foreign keys but those `there`, by their OIDs on the source; comments on whatever comes after the rows; privileges.
+    pub(super) async fn restore_foreign_keys(
+        &self,
+        context: &Context,
+        manner: Manner<'_>,
+        there: &BTreeSet<u32>,
+    ) -> Result<(), Error> {
+        self.restore(context, manner, |entry| {
+            entry.section == Section::PostData
+                && is_for_the_end(entry)
+                && !(entry.is_foreign_key() && there.contains(&entry.oid))
+        })
+        .await?;
         self.restore_privileges(context, manner).await
     }
 

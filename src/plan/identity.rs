@@ -32,13 +32,15 @@ pub(super) fn publish(
 ) {
     let existing = existing.map(DatabaseFacts::tables_by_name).unwrap_or_default();
     for table in content::replicable(&settings.selection, database, source) {
+        let there = existing.contains_key(&table.name);
         match way(settings.replica_identity, user, table, transfer) {
+            // What finds rows there is the user's, and need not be that index.
+            Way::Changed { index: Some(_), .. } if there => {}
             Way::AsItIs => content.published.push(table.name.clone()),
             Way::Changed { index, oid } => {
                 content.published.push(table.name.clone());
                 content.identity_indexes.extend(oid);
-                let on_target = !existing.contains_key(&table.name);
-                content.identity_changes.push(IdentityChange { table: table.name.clone(), index, on_target });
+                content.identity_changes.push(IdentityChange { table: table.name.clone(), index, on_target: !there });
             }
             Way::InsertOnly => {
                 content.published.push(table.name.clone());

@@ -6,6 +6,7 @@ mod content;
 pub(crate) mod creation;
 #[cfg(test)]
 pub(crate) mod example;
+mod extensions;
 mod identity;
 pub(crate) mod method;
 mod previous;
@@ -20,13 +21,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
 use self::capacity::{Capacity, Share};
+pub use self::extensions::ExtensionPlan;
 pub use self::identity::IdentityChange;
 pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::conninfo::Secret;
 use crate::facts::{
-    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Extension, Facts, ParameterPrivilege, Reserved,
-    Role, ServerFacts, provider,
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, ParameterPrivilege, Reserved, Role,
+    ServerFacts,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -127,17 +129,6 @@ pub struct Migration {
     pub extension_versions: Vec<ExtensionPlan>,
     /// What it holds.
     pub content: Content,
-}
-
-/// An extension in a certain version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExtensionPlan {
-    /// Its name.
-    pub name: String,
-    /// Schema of its objects.
-    pub schema: String,
-    /// Its version.
-    pub version: String,
 }
 
 /// What the target user may do in a database.
@@ -433,7 +424,7 @@ fn migration(
         content.replicate(source);
     }
     let owns_public = reserved::owns_public(facts, &creation, target);
-    let skipped_extensions = skipped_extensions(facts, settings, source, existing);
+    let skipped_extensions = extensions::skipped(facts, settings, source, existing);
     Migration {
         rights: Rights { lost_database, ..reserved::rights(facts, settings, roles, pair, source, owns_public) },
         drop_initial: creation::drop_initial(facts, &creation, source),
@@ -444,39 +435,11 @@ fn migration(
         transfer,
         obstacles,
         drop_first: false,
-        extension_versions: extension_versions(facts, source, &skipped_extensions),
+        extension_versions: extensions::versions(facts, source, &skipped_extensions),
         skipped_extensions,
         content: Content { properties: creation::properties(facts, roles, &pair.name, existing.is_some()), ..content },
         creation,
     }
-}
-
-/// Extensions of `source` that are not created: excluded ones, those that the target database has, and those of a
-/// managed service that the target does not offer.
-fn skipped_extensions(
-    facts: &Facts,
-    settings: &Settings,
-    source: &DatabaseFacts,
-    existing: Option<&DatabaseFacts>,
-) -> Vec<String> {
-    let skipped = |name: &String| {
-        settings.selection.excluded_extensions.contains(name)
-            || existing.is_some_and(|target| target.extension(name).is_some())
-            || (provider::owns_extension(name) && facts.target.available_extension(name).is_none())
-    };
-    source.extensions.iter().map(|extension| &extension.name).filter(|name| skipped(name)).cloned().collect()
-}
-
-/// Extensions whose version the target offers, but would not choose.
-fn extension_versions(facts: &Facts, source: &DatabaseFacts, skipped: &[String]) -> Vec<ExtensionPlan> {
-    let offered = |extension: &Extension| {
-        let available = facts.target.available_extension(&extension.name);
-        available.is_some_and(|it| it.default_version != extension.version && it.versions.contains(&extension.version))
-    };
-    let created = source.extensions.iter().filter(|extension| !skipped.contains(&extension.name) && offered(extension));
-    created
-        .map(|it| ExtensionPlan { name: it.name.clone(), schema: it.schema.clone(), version: it.version.clone() })
-        .collect()
 }
 
 /// Gives slots, senders and workers to the databases in their order; those that come too late are dumped.

@@ -361,6 +361,22 @@ fn a_policy_publishes_the_tables_that_it_fits_and_copies_the_others_again() {
     }
 }
 
+#[test]
+fn a_table_that_the_target_has_keeps_its_own_replica_identity() {
+    for (policy, published) in [(IdentityPolicy::Full, true), (IdentityPolicy::Index, false)] {
+        let mut example = Example::new();
+        example.settings.replica_identity = policy;
+        let candidate = Some(CandidateIndex { name: Ident::new("orders_key"), oid: 16_500 });
+        example.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate, full_serves: true };
+        example.target().tables.push(fixture::table("orders"));
+        example.target().user_objects = 1;
+        let plan = example.plan();
+        let content = plan.content("app");
+        assert_eq!(content.published.len(), usize::from(published), "{policy:?}");
+        assert!(content.identity_changes.iter().all(|change| !change.on_target), "{policy:?}");
+    }
+}
+
 /// A partitioned table whose two partitions other rows belong to on another server.
 fn moody(example: &mut Example) {
     let tree = Some(fixture::public("moods"));

@@ -137,6 +137,67 @@ fn replication_is_not_stopped_before_the_subscription_has_copied_every_table() {
 }
 
 #[test]
+fn a_row_that_goes_while_what_refers_to_it_is_copied_breaks_no_foreign_key() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "big", 100);
+    pair.source.sql(
+        "big",
+        "CREATE TABLE child (id int CONSTRAINT child_parent REFERENCES gated, other int REFERENCES plain);
+         INSERT INTO child VALUES (7, 7), (8, 8)",
+    );
+    forbid_replication_connection(&pair.source, "big");
+    pair.source.sql("big", "ALTER TABLE child OWNER TO mover");
+    pair.target.create_database("big");
+    let gate = Gate::Rows.close(&pair.target, "big");
+    let run = migrate_as_mover(&pair).args(FINISH).spawn();
+    gate.wait_for_somebody(&pair.target, "big");
+    // Whoever copies it has taken his snapshot and waits for this one.
+    let other = pair.target.session("big");
+    other.sql("BEGIN; LOCK TABLE child IN SHARE MODE");
+    gate.open();
+    pair.target.wait_until("big", "EXISTS (SELECT FROM pg_locks WHERE relation = 'child'::regclass AND NOT granted)");
+    pair.source.sql("big", "DELETE FROM child WHERE id = 7; DELETE FROM gated WHERE id = 7");
+    pair.target.wait_until("big", "NOT EXISTS (SELECT FROM gated WHERE id = 7)");
+    other.sql("COMMIT");
+    let outcome = run.wait().expect_code(0);
+    assert!(
+        outcome.stderr.contains("foreign keys: copying once more, because rows may have gone meanwhile"),
+        "{outcome}"
+    );
+    assert!(outcome.stderr.contains("dbaname: 'big', method: 'replication', status: 'done'"), "{outcome}");
+    pair.assert_equal("big");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn where_the_subscription_copies_tables_replicate_by_an_index_or_their_whole_row_as_well() {
+    for (policy, copied_again) in [("index", false), ("full", false), ("insert-only", false), ("copy-at-finish", true)]
+    {
+        let Some(pair) = Pair::start() else { return };
+        create_gated(&pair.source, "big", 10);
+        pair.source.sql(
+            "big",
+            "CREATE TABLE keyless (id int NOT NULL, v text); CREATE UNIQUE INDEX keyless_id ON keyless (id);
+             INSERT INTO keyless SELECT n, 'v' FROM generate_series(1, 5) n",
+        );
+        forbid_replication_connection(&pair.source, "big");
+        pair.source.sql("big", "ALTER TABLE keyless OWNER TO mover");
+        let migrate = || migrate_as_mover(&pair).args(["--replica-identity", policy]);
+        let outcome = migrate().run().expect_code(0);
+        assert_eq!(outcome.stderr.contains("table public.keyless is not replicated"), copied_again, "{outcome}");
+        pair.source.sql("big", "INSERT INTO keyless VALUES (6, 'v')");
+        if policy != "insert-only" {
+            pair.source.sql("big", "UPDATE keyless SET v = 'changed' WHERE id = 2; DELETE FROM keyless WHERE id = 3");
+        }
+        migrate().args(FINISH).run().expect_code(0);
+        let identity = "SELECT relreplident::text FROM pg_class WHERE relname = 'keyless'";
+        assert_eq!(pair.source.value("big", identity), "d", "{policy}");
+        pair.assert_equal("big");
+        pair.assert_nothing_left();
+    }
+}
+
+#[test]
 fn an_interrupted_copy_of_the_subscription_leaves_nothing_on_the_source() {
     let Some(pair) = Pair::start() else { return };
     create_gated(&pair.source, "big", 100);

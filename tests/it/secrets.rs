@@ -8,6 +8,7 @@ use pg_migrate::sql;
 use pg_migrate::sql::{Ident, Literal};
 
 use crate::harness::cluster::{Cluster, Options};
+use crate::harness::gate::{Gate, create_gated};
 use crate::harness::pair::Pair;
 
 /// What the passwords have in common, and what is looked for.
@@ -105,4 +106,32 @@ fn no_log_shows_a_password_when_a_subscription_is_made() {
         let seen: Vec<_> = log.lines().filter(|line| line.contains(CORE) || line.contains(verifier)).collect();
         assert!(seen.is_empty(), "{seen:?}");
     }
+}
+
+#[test]
+fn files_of_a_killed_run_go_with_the_next_one_and_those_of_a_living_run_stay() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 10);
+    let scratch = tempfile::tempdir().unwrap();
+    let left = || fs::read_dir(scratch.path()).unwrap().count();
+    let temporary = scratch.path().to_str().unwrap();
+    let migrate = || pair.migrate().args(["-f", "postgres", "--force-method", "dump"]).env("TMPDIR", temporary);
+    pair.target.create_database("app");
+    let gate = Gate::Rows.close(&pair.target, "app");
+    let run = migrate().spawn();
+    gate.wait_for_somebody(&pair.target, "app");
+    assert_eq!(left(), 1);
+    drop(
+        pair.program()
+            .args(["cleanup", "-s", "host=nowhere.invalid", "-t", "host=nowhere.invalid"])
+            .env("TMPDIR", temporary)
+            .run(),
+    );
+    assert_eq!(left(), 1, "the run lives");
+    run.signal("KILL");
+    assert_eq!(run.wait_for_exit(), Some(9));
+    assert_eq!(left(), 1);
+    drop(gate);
+    migrate().run().expect_code(0);
+    assert_eq!(left(), 0);
 }
