@@ -23,7 +23,8 @@ pub(super) const FIRST_USER_OID: u32 = 16_384;
 /// or oidvector is refused by its own receive function.
 ///
 /// Rows are compared as a whole by the default equality of each column's type, which json, xml and point do not have, nor
-/// what is made of them.
+/// what is made of them. A subscriber that has a primary key looks for rows by it even when it is sent the whole row, and
+/// stops when the key holds a generated column, which is not sent.
 ///
 /// A replica identity that a run of ours has changed for a while is shown as it was: that run, or whoever cleans up after
 /// it, restores it.
@@ -67,10 +68,13 @@ with recursive root(oid, base) as (
            pg_catalog.array_agg(a.attgenerated <> '' order by a.attnum) as generated,
            pg_catalog.bool_and(s.oid is not null) as safe,
            pg_catalog.bool_or(a.attgenerated <> '') as some_generated,
-           pg_catalog.bool_or(i.oid is not null and a.attgenerated = '') as some_incomparable
+           pg_catalog.bool_or(i.oid is not null and a.attgenerated = '') as some_incomparable,
+           pg_catalog.bool_or(a.attgenerated <> '' and p.indexrelid is not null) as generated_key
     from pg_catalog.pg_attribute a
     left join safe s on s.oid = a.atttypid
     left join incomparable i on i.oid = a.atttypid
+    left join pg_catalog.pg_index p on p.indrelid = a.attrelid and p.indisprimary
+         and a.attnum = any (p.indkey[0:p.indnkeyatts - 1])
     where a.attnum > 0 and not a.attisdropped and a.attrelid >= $1
     group by a.attrelid
 )
@@ -86,7 +90,7 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
                where i.indrelid = c.oid and i.indimmediate and i.indisvalid and case own.identity
                    when 'd' then i.indisprimary
                    else i.indexrelid = own.index and i.indisunique and i.indpred is null end), 'missing')
-           when $3 and k.some_generated then 'generated'
+           when $3 and k.some_generated or k.generated_key then 'generated'
            when k.some_incomparable and not exists (
                select from pg_catalog.pg_index i
                where i.indrelid = c.oid and i.indisprimary and i.indimmediate and i.indisvalid) then 'incomparable'
@@ -109,7 +113,7 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
            where a.oid <> c.oid order by p.distance, part.position) else '{}' end,
        case when own.identity = 'i' then own.index end,
        c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery(),
-       not coalesce(k.some_incomparable or $3 and k.some_generated, false),
+       not coalesce(k.some_incomparable or $3 and k.some_generated or k.generated_key, false),
        c.oid in (select r.confrelid from pg_catalog.pg_constraint r where r.contype = 'f' and r.conrelid <> r.confrelid),
        case when c.relispartition then (
            select array[s.nspname::text, a.relname::text]
