@@ -194,6 +194,16 @@ impl ServerVersion {
         self.major() >= 18
     }
 
+    /// Statistics of tables can be restored (18).
+    pub fn restores_statistics(self) -> bool {
+        self.major() >= 18
+    }
+
+    /// Partitioned tables can be analyzed without their partitions (18).
+    pub fn analyzes_roots_alone(self) -> bool {
+        self.major() >= 18
+    }
+
     /// Whoever logs in with a password that is stored with MD5 is told that this will end (18).
     pub fn deprecates_md5(self) -> bool {
         self.major() >= 18

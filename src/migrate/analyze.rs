@@ -1,5 +1,6 @@
 //! Statistics: without them every query after the cut-over reads whole tables.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::try_join_all;
@@ -10,28 +11,42 @@ use crate::plan::Content;
 use crate::sql;
 use crate::sql::QualifiedName;
 
-/// Runs ANALYZE on every table that was loaded, then on partitioned tables, which autovacuum leaves out: up to `jobs` at a time,
+/// A table to analyze.
+pub(super) struct Unknown<'a> {
+    table: &'a QualifiedName,
+    /// Whether its partitions are tables of their own.
+    root: bool,
+}
+
+/// Every table that was loaded but `known` ones, then partitioned tables, which autovacuum leaves out.
+pub(super) fn without<'a>(content: &'a Content, known: &BTreeSet<QualifiedName>) -> Vec<Unknown<'a>> {
+    let loaded = content.tables.iter().map(|table| Unknown { table: &table.name, root: false });
+    let roots = content.partition_roots.iter().map(|table| Unknown { table, root: true });
+    loaded.chain(roots).filter(|unknown| !known.contains(unknown.table)).collect()
+}
+
+/// Runs ANALYZE on `tables`: up to `jobs` at a time,
 /// as far as other databases leave room. Returns what is worth knowing: a table that the server cannot analyze, such as one
 /// with a foreign table below it that does not answer, is complete all the same.
 pub(super) async fn analyze(
     context: &Context,
     database: &str,
-    content: &Content,
+    tables: &[Unknown<'_>],
     jobs: usize,
 ) -> Result<Vec<String>, Error> {
-    let tables: Vec<&QualifiedName> =
-        content.tables.iter().map(|table| &table.name).chain(&content.partition_roots).collect();
     let next = AtomicUsize::new(0);
     let worker = async || {
         let _permit = context.builds.acquire().await;
         let mut client = None;
         let mut notices = Vec::new();
-        while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(&Unknown { table, root }) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
             let client = match &client {
                 Some(client) => client,
                 None => client.insert(context.target.connect(database).await?),
             };
-            match client.run(format!("analyze {table}"), sql!("analyze {}", *table)).await {
+            // Its partitions have their statistics already.
+            let only = if root && client.version().analyzes_roots_alone() { "only " } else { "" };
+            match client.run(format!("analyze {table}"), sql!("analyze {}{}", only, table)).await {
                 Err(error) if error.code().is_some() => {
                     notices.push(format!("table {table} has no new statistics: {}", error.words()));
                 }

@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
 use super::{
     Context, analyze, cancelled, cleanup, copy, create, finish, foreign_keys, journal, properties, replication,
-    snapshot,
+    snapshot, statistics,
 };
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
@@ -163,11 +163,11 @@ impl Run<'_> {
             self.watch(content).await?.until(Goal::Streaming).await?;
             journal::complete(&client).await?;
             self.set_progress(Progress::Replicating);
-            self.settle(migration).await?;
+            self.settle(migration, &archive).await?;
             return self.replicate_until_told(content, Some(&archive), &migration.rights).await;
         }
         journal::complete(&context.target.connect(name).await?).await?;
-        self.settle(migration).await?;
+        self.settle(migration, &archive).await?;
         self.stage(Stage::Finish);
         let mut failures = self.refresh(content).await?;
         journal::end(&context.target.connect(name).await?).await?;
@@ -206,15 +206,18 @@ impl Run<'_> {
         }
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
-        self.settle(migration).await?;
+        self.settle(migration, &archive).await?;
         self.replicate_until_told(content, Some(&archive), &migration.rights).await
     }
 
     /// All rows are there: what queries and sessions of applications need.
-    async fn settle(&self, migration: &Migration) -> Result<(), Error> {
+    async fn settle(&self, migration: &Migration, archive: &Archive) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
-        self.notice_all(analyze::analyze(context, name, &migration.content, self.plan.index_jobs).await?);
+        let carried = statistics::carry(context, archive, migration).await?;
+        self.notice_all(carried.notices);
+        let unknown = analyze::without(&migration.content, &carried.tables);
+        self.notice_all(analyze::analyze(context, name, &unknown, self.plan.index_jobs).await?);
         self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())
     }

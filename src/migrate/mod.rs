@@ -25,6 +25,7 @@ mod schema;
 mod sequences;
 mod setting;
 mod snapshot;
+mod statistics;
 mod wait;
 
 use std::collections::BTreeSet;
@@ -63,6 +64,8 @@ pub struct Context {
     pub source_for_target: ConnInfo,
     /// pg_dump and pg_restore.
     pub tools: ClientTools,
+    /// Whether the source's statistics are carried: the programs write them, and the target takes them.
+    pub statistics: bool,
     /// The source's version.
     pub source_version: ServerVersion,
     /// How pg_dump reaches the source.

@@ -11,7 +11,10 @@ use crate::logger;
 use crate::plan::{Creation, ExtensionPlan, Migration, Rights};
 use crate::sql::Sql;
 use crate::sql::names::PREFIX;
-use crate::tools::{self, DumpRequest, Entry, RestoreError, RestoreRequest, Script, Section, Toc};
+use crate::tools::{self, DumpRequest, Entry, RelationStatistics, RestoreError, RestoreRequest, Script, Section, Toc};
+
+/// Entries with statistics that are in memory at the same time; one may have some megabytes.
+const STATISTICS_AT_ONCE: usize = 100;
 
 /// A schema archive of one database. Its file goes with the run's directory.
 pub(super) struct Archive {
@@ -77,7 +80,7 @@ impl Archive {
             .and_then(|file| file.into_temp_path().keep().map_err(|error| error.error))
             .map_err(|error| Error::new(Kind::Failed, "create a file for the schema archive").caused_by(error))?;
         let from = context.dump_from.in_database(database);
-        let request = DumpRequest { snapshot, file: &file };
+        let request = DumpRequest { snapshot, statistics: context.statistics, file: &file };
         tools::dump_schema(&context.tools, &from, request, &context.cancel).await?;
         let contents = tools::contents(&context.tools, &file, &context.cancel).await?;
         Ok(Self { database: database.to_owned(), file, contents })
@@ -166,6 +169,19 @@ impl Archive {
         self.restore_list(context, Manner::last(rights), &list).await
     }
 
+    /// Lists of all entries with statistics, each for [`Archive::statistics`].
+    pub(super) fn lists_of_statistics(&self) -> Vec<String> {
+        let list = self.contents.write_list(Entry::is_statistics);
+        let lines: Vec<_> = list.split_inclusive('\n').collect();
+        lines.chunks(STATISTICS_AT_ONCE).map(<[_]>::concat).collect()
+    }
+
+    /// What the source's planner knew.
+    pub(super) async fn statistics(&self, context: &Context, list: &str) -> Result<Vec<RelationStatistics>, Error> {
+        let script = tools::script(&context.tools, &self.file, list, &context.cancel).await?;
+        Ok(script.into_statistics().collect())
+    }
+
     /// Event triggers: after everything that they could fire for.
     pub(super) async fn restore_event_triggers(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
         let list = self.contents.write_list(Entry::is_event_trigger);
@@ -219,6 +235,7 @@ impl Archive {
         let wanted = |entry: &Entry| {
             half(entry)
                 && !entry.is_privilege()
+                && !entry.is_statistics()
                 && !entry.is_publication()
                 && !entry.is_subscription()
                 && !entry.is_event_trigger()

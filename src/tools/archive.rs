@@ -19,6 +19,8 @@ use crate::logger;
 pub struct DumpRequest<'a> {
     /// A snapshot exported on the source, as `pg_export_snapshot()` names it; without one pg_dump takes its own.
     pub snapshot: Option<&'a str>,
+    /// Include what the planner knows about tables; only 18 and later can.
+    pub statistics: bool,
     /// The archive; an existing file is overwritten.
     pub file: &'a Path,
 }
@@ -35,8 +37,14 @@ pub async fn dump_schema(
 ) -> Result<(), ToolError> {
     // Names are quoted because what is a keyword differs between majors. Nothing says what to include: such an option makes
     // pg_dump leave out whatever is in no schema (casts, event triggers, publications, default privileges).
-    let mut command = ToolCommand::new(&tools.pg_dump)
-        .arg("--schema-only")
+    let command = ToolCommand::new(&tools.pg_dump);
+    // --schema-only excludes statistics.
+    let command = if request.statistics {
+        command.arg("--no-data").arg("--no-large-objects").arg("--statistics")
+    } else {
+        command.arg("--schema-only")
+    };
+    let mut command = command
         .arg("--format=custom")
         .arg("--compress=0")
         .arg("--quote-all-identifiers")
@@ -44,7 +52,9 @@ pub async fn dump_schema(
     if let Some(snapshot) = request.snapshot {
         command = command.option("--snapshot", snapshot);
     }
-    let command = command.connect(source, &[]);
+    // Statistics are strings that our own sessions send, in which a backslash is one.
+    let settings: &[_] = if request.statistics { &[("standard_conforming_strings", "on")] } else { &[] };
+    let command = command.connect(source, settings);
     let mut last_words = Tail::default();
     let finished = command
         .run(cancel, |line| {
@@ -190,7 +200,7 @@ mod tests {
     async fn a_dump_names_the_snapshot_and_includes_everything() {
         let dir = tempfile::tempdir().unwrap();
         let record = dir.path().join("record");
-        let request = DumpRequest { snapshot: Some("00000003-1"), file: Path::new("/tmp/archive") };
+        let request = DumpRequest { snapshot: Some("00000003-1"), statistics: false, file: Path::new("/tmp/archive") };
         let source = server(&[("FAKE_RECORD", &record)]);
         dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap();
         insta::assert_snapshot!(fs::read_to_string(record).unwrap(), @r"
@@ -214,7 +224,7 @@ mod tests {
         let words = dir.path().join("words");
         fs::write(&words, "pg_dump: error: query failed: ERROR:  permission denied for table t\n").unwrap();
         let source = server(&[("FAKE_STDERR", &words), ("FAKE_STATUS", Path::new("1"))]);
-        let request = DumpRequest { snapshot: None, file: Path::new("/tmp/archive") };
+        let request = DumpRequest { snapshot: None, statistics: false, file: Path::new("/tmp/archive") };
         let error = dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap_err();
         assert!(error.to_string().ends_with("permission denied for table t"), "{error}");
     }

@@ -40,6 +40,11 @@ pub struct ToolVersion {
 }
 
 impl ToolVersion {
+    /// Archives can hold the statistics of tables (18).
+    pub fn dumps_statistics(&self) -> bool {
+        self.major >= 18
+    }
+
     /// Reads the answer to `--version`: `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
     fn parse(answer: &str) -> Option<Self> {
         let text = answer.lines().next()?.split_once(") ")?.1.trim();

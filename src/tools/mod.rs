@@ -28,7 +28,7 @@ pub use classify::{Context, HARMLESS, Harmless, Verdict, classify};
 pub use locate::{Choice, ClientTools, LocateError, ToolVersion, choose, find_all};
 pub use outcome::{Ending, Phase, RestoreError, RestoreOutcome, TocEntryRef};
 pub use refused::Announced;
-pub use script::{Script, script};
+pub use script::{RelationStatistics, Script, script};
 pub use toc::{Entry, Section, Toc, TocError};
 
 /// How a child reaches a server.

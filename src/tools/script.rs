@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::archive::write_list;
 use super::process::ToolCommand;
 use super::{ClientTools, ToolError};
-use crate::sql::Sql;
+use crate::sql::{QualifiedName, Sql};
 
 /// The statements of some entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Script {
             rest = &rest[at..];
             if rest.starts_with("--") || rest.starts_with('\\') {
                 let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-                if line.starts_with("-- Name: ") {
+                if line.starts_with("-- Name: ") || line.starts_with("-- Statistics for Name: ") {
                     entries.push(Vec::new());
                 }
                 rest = after;
@@ -58,6 +58,52 @@ impl Script {
         entries.retain(|entry| !entry.is_empty());
         Self { entries }
     }
+}
+
+/// What the planner knows about one relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelationStatistics {
+    /// The relation.
+    pub relation: QualifiedName,
+    /// Calls that restore it on the target: of the relation, then of each column that is known. They hold values of rows.
+    pub statements: Vec<String>,
+}
+
+impl RelationStatistics {
+    /// Reads the statements of an entry; `None` when they are of another form, or not in UTF-8.
+    fn read(statements: Vec<String>) -> Option<Self> {
+        let whole = |text: &String| !text.contains(char::REPLACEMENT_CHARACTER);
+        let first = statements.first().filter(|_| statements.iter().all(whole))?;
+        let relation = QualifiedName::new(argument(first, "schemaname")?, argument(first, "relname")?);
+        Some(Self { relation, statements })
+    }
+
+    /// Whether the source knows anything about its columns.
+    pub fn describes_columns(&self) -> bool {
+        self.statements.len() > 1
+    }
+}
+
+impl Script {
+    /// The entries as statistics, less those that cannot be read as such.
+    pub fn into_statistics(self) -> impl Iterator<Item = RelationStatistics> {
+        self.entries.into_iter().filter_map(RelationStatistics::read)
+    }
+}
+
+/// The value of the string argument `name` of a call that pg_dump wrote, one argument a line. Names of relations come before
+/// anything that could look like it.
+fn argument(call: &str, name: &str) -> Option<String> {
+    let (_, rest) = call.split_once(&format!("\n\t'{name}', '"))?;
+    let mut value = String::new();
+    let mut chars = rest.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\'' && chars.next_if_eq(&'\'').is_none() {
+            return Some(value);
+        }
+        value.push(c);
+    }
+    None
 }
 
 /// Where the statement at the beginning of `text` ends, after its semicolon. Names and strings may hold semicolons; pg_dump
@@ -102,6 +148,20 @@ pub async fn script(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statistics_name_their_relation() {
+        let text = "SET client_encoding = 'UTF8';\n\n--\n-- Statistics for Name: t; Type: STATISTICS DATA; Schema: a b; Owner: -\n--\n\n\
+             SELECT * FROM pg_catalog.pg_restore_relation_stats(\n\t'version', '150018'::integer,\n\t'schemaname', 'a b',\n\
+             \t'relname', 'it''s; 1',\n\t'relpages', '1'::integer\n);\n\
+             SELECT * FROM pg_catalog.pg_restore_attribute_stats(\n\t'schemaname', 'a b',\n\t'most_common_vals', '{1}'::text\n);\n";
+        let [only] = Script::parse(text).into_statistics().collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!(only.relation, QualifiedName::new("a b", "it's; 1"));
+        assert!(only.describes_columns());
+        assert!(only.statements[1].ends_with("'{1}'::text\n);"));
+        let garbled = text.replace("{1}", "{\u{fffd}}");
+        assert_eq!(Script::parse(&garbled).into_statistics().count(), 0);
+    }
 
     #[test]
     fn statements_are_told_apart_whatever_their_names_hold() {

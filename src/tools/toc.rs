@@ -154,6 +154,11 @@ impl Entry {
         self.description == "INDEX"
     }
 
+    /// What the planner knows about a table, an index or a materialized view.
+    pub fn is_statistics(&self) -> bool {
+        self.description == "STATISTICS DATA"
+    }
+
     /// An extension itself.
     pub fn is_extension(&self) -> bool {
         self.description == "EXTENSION"

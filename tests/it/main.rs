@@ -36,6 +36,7 @@ mod sequences;
 mod signals;
 mod smoke;
 mod standby;
+mod statistics;
 mod tidy;
 mod tls;
 mod two_runs;
