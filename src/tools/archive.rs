@@ -219,6 +219,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_dump_with_statistics_still_has_no_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("record");
+        let request = DumpRequest { snapshot: None, statistics: true, file: Path::new("/tmp/archive") };
+        let source = server(&[("FAKE_RECORD", &record)]);
+        dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap();
+        insta::assert_snapshot!(fs::read_to_string(record).unwrap(), @r"
+        --no-data
+        --no-large-objects
+        --statistics
+        --format=custom
+        --compress=0
+        --quote-all-identifiers
+        --file=/tmp/archive
+        --no-password
+        --dbname=host=db dbname=app
+        LC_ALL=C
+        PGOPTIONS=-c work_mem=1MB -c standard_conforming_strings=on
+        PGPASSFILE=/run/passfile
+        ");
+    }
+
+    #[tokio::test]
     async fn a_dump_that_fails_says_why() {
         let dir = tempfile::tempdir().unwrap();
         let words = dir.path().join("words");
