@@ -86,7 +86,7 @@ pub(super) struct Carried<'a> {
 }
 
 /// The tables whose rows are carried. Partitions that are loaded through their root are one entry, that of the root; but
-/// where others of the tree are not carried, each of them is its own.
+/// where others of the tree are not carried, or are foreign tables, each of them is its own.
 pub(super) fn carried<'a>(selection: &Selection, database: &str, source: &'a DatabaseFacts) -> Vec<Carried<'a>> {
     let single = |table: &'a Table| Carried { table, bytes: u64::try_from(table.bytes).unwrap_or(0) };
     let mut carried = Vec::new();
@@ -98,7 +98,8 @@ pub(super) fn carried<'a>(selection: &Selection, database: &str, source: &'a Dat
         }
     }
     for (root, leaves) in trees {
-        let of_tree = |table: &&Table| table.kind == TableKind::Ordinary && table.load_through.as_ref() == Some(root);
+        // A foreign table's rows are elsewhere: through a root that has one they would be read, and written, there.
+        let of_tree = |table: &&Table| table.kind != TableKind::Partitioned && table.load_through.as_ref() == Some(root);
         match source.table(root) {
             Some(table) if source.tables.iter().filter(of_tree).count() == leaves.len() => {
                 carried.push(Carried { table, bytes: leaves.into_iter().map(|leaf| single(leaf).bytes).sum() });
