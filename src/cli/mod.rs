@@ -92,7 +92,7 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub jobs: Option<NonZeroUsize>,
 
-    /// Parallel index builds over all databases together [default: like --jobs]
+    /// Index builds and ANALYZEs at the same time, over all databases together [default: like --jobs]
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
 
@@ -130,6 +130,10 @@ pub struct MigrateOptions {
         help_heading = "Replication"
     )]
     pub replica_identity: IdentityOption,
+
+    /// Set sequences this many values beyond the source's, for writers that cannot all be stopped
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 0, help_heading = "Replication")]
+    pub sequence_margin: u64,
 
     /// Name publications, subscriptions and slots after the MD5 of the database's name
     #[arg(short, long, help_heading = "Replication")]
@@ -380,6 +384,10 @@ fn whole_number(text: &str) -> Result<i64, String> {
 
 fn positive_number(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "it has to be a whole number of 1 or more".to_owned())
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it has to be a whole number of 0 or more".to_owned())
 }
 
 fn seconds(text: &str) -> Result<u64, String> {

@@ -68,7 +68,6 @@ pub async fn run(
         verbose: settings.verbose,
         target_superuser: facts.target.user.superuser,
         replica_role: facts.target.user.session_replication_role,
-        sessions: Semaphore::new(plan.jobs),
         builds: Semaphore::new(plan.index_jobs),
         events,
         cancel: token.clone(),

@@ -16,7 +16,7 @@ pub struct DatabaseFacts {
     pub tables: Vec<Table>,
     /// Sequences of every origin.
     pub sequences: Vec<Sequence>,
-    /// Materialized views, each after those it reads.
+    /// Materialized views, each after those that the catalog says it reads.
     pub materialized_views: Vec<MaterializedView>,
     /// Event triggers.
     pub event_triggers: Vec<EventTrigger>,
@@ -271,6 +271,9 @@ pub struct MaterializedView {
     pub name: QualifiedName,
     /// `relispopulated`
     pub populated: bool,
+    /// Whether it may read other materialized views through a function's body, itself or what it reads: of that no catalog
+    /// tells.
+    pub opaque: bool,
     /// Extension that it is a member of.
     pub extension: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, relations, reserved, storage};
+use super::{Purpose, materialized_views, relations, reserved, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -25,7 +25,7 @@ pub(super) async fn inspect(
         languages(client),
         relations::tables(client, ours),
         relations::sequences(client),
-        relations::materialized_views(client),
+        materialized_views::materialized_views(client),
     )?;
     let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
         event_triggers(client),

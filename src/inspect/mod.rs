@@ -2,6 +2,7 @@
 
 mod database;
 mod dependents;
+mod materialized_views;
 mod parameters;
 mod probe;
 mod relations;

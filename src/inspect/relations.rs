@@ -1,13 +1,13 @@
-//! Tables, sequences and materialized views of one database.
+//! Tables and sequences of one database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::facts::{
-    CandidateIndex, Column, DatabaseFacts, IdentityFlaw, MaterializedView, Persistence, ReplicaIdentity, RowSecurity,
-    Sequence, Table, TableKind, User,
+    CandidateIndex, Column, DatabaseFacts, IdentityFlaw, Persistence, ReplicaIdentity, RowSecurity, Sequence, Table,
+    TableKind, User,
 };
 use crate::pg::{Client, PgError, Server};
 use crate::sql;
@@ -23,7 +23,8 @@ pub(super) const FIRST_USER_OID: u32 = 16_384;
 /// or oidvector is refused by its own receive function.
 ///
 /// Rows are compared as a whole by the default equality of each column's type, which json, xml and point do not have, nor
-/// what is made of them.
+/// what is made of them. A subscriber that has a primary key looks for rows by it even when it is sent the whole row, and
+/// stops when the key holds a generated column, which is not sent.
 ///
 /// A replica identity that a run of ours has changed for a while is shown as it was: that run, or whoever cleans up after
 /// it, restores it.
@@ -67,10 +68,13 @@ with recursive root(oid, base) as (
            pg_catalog.array_agg(a.attgenerated <> '' order by a.attnum) as generated,
            pg_catalog.bool_and(s.oid is not null) as safe,
            pg_catalog.bool_or(a.attgenerated <> '') as some_generated,
-           pg_catalog.bool_or(i.oid is not null and a.attgenerated = '') as some_incomparable
+           pg_catalog.bool_or(i.oid is not null and a.attgenerated = '') as some_incomparable,
+           pg_catalog.bool_or(a.attgenerated <> '' and p.indexrelid is not null) as generated_key
     from pg_catalog.pg_attribute a
     left join safe s on s.oid = a.atttypid
     left join incomparable i on i.oid = a.atttypid
+    left join pg_catalog.pg_index p on p.indrelid = a.attrelid and p.indisprimary
+         and a.attnum = any (p.indkey[0:p.indnkeyatts - 1])
     where a.attnum > 0 and not a.attisdropped and a.attrelid >= $1
     group by a.attrelid
 )
@@ -86,7 +90,7 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
                where i.indrelid = c.oid and i.indimmediate and i.indisvalid and case own.identity
                    when 'd' then i.indisprimary
                    else i.indexrelid = own.index and i.indisunique and i.indpred is null end), 'missing')
-           when $3 and k.some_generated then 'generated'
+           when $3 and k.some_generated or k.generated_key then 'generated'
            when k.some_incomparable and not exists (
                select from pg_catalog.pg_index i
                where i.indrelid = c.oid and i.indisprimary and i.indimmediate and i.indisvalid) then 'incomparable'
@@ -109,7 +113,7 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
            where a.oid <> c.oid order by p.distance, part.position) else '{}' end,
        case when own.identity = 'i' then own.index end,
        c.relpersistence = 'p' or not pg_catalog.pg_is_in_recovery(),
-       not coalesce(k.some_incomparable or $3 and k.some_generated, false),
+       not coalesce(k.some_incomparable or $3 and k.some_generated or k.generated_key, false),
        c.oid in (select r.confrelid from pg_catalog.pg_constraint r where r.contype = 'f' and r.conrelid <> r.confrelid),
        case when c.relispartition then (
            select array[s.nspname::text, a.relname::text]
@@ -260,70 +264,6 @@ pub(super) async fn sequences(client: &Client) -> Result<Vec<Sequence>, PgError>
         .collect()
 }
 
-const MATERIALIZED_VIEWS: &str = "
-select c.oid, n.nspname::text, c.relname::text, c.relispopulated, e.extname::text
-from pg_catalog.pg_class c
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
-     and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-left join pg_catalog.pg_extension e on e.oid = d.refobjid
-where c.relkind = 'm' order by 2, 3";
-
-/// Who reads whom, among views and materialized views.
-const READS: &str = "
-select distinct w.ev_class, d.refobjid
-from pg_catalog.pg_rewrite w
-join pg_catalog.pg_class reader on reader.oid = w.ev_class and reader.relkind in ('v', 'm')
-join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass and d.objid = w.oid
-     and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-join pg_catalog.pg_class c on c.oid = d.refobjid and c.relkind in ('v', 'm')
-where w.ev_class <> d.refobjid and w.ev_class >= $1";
-
-/// Materialized views, each after those it reads, directly or through views.
-pub(super) async fn materialized_views(client: &Client) -> Result<Vec<MaterializedView>, PgError> {
-    let first: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] = &[(&FIRST_USER_OID, Type::OID)];
-    let (rows, edges) = tokio::try_join!(
-        client.query("list materialized views", MATERIALIZED_VIEWS, &[]),
-        client.query("list what views read", READS, first),
-    )?;
-    let mut views = BTreeMap::new();
-    let mut listed = Vec::new();
-    for row in &rows {
-        let oid: u32 = client.get(row, 0)?;
-        listed.push(oid);
-        views.insert(
-            oid,
-            MaterializedView {
-                name: QualifiedName::new(client.get::<String>(row, 1)?, client.get::<String>(row, 2)?),
-                populated: client.get(row, 3)?,
-                extension: client.get(row, 4)?,
-            },
-        );
-    }
-    let mut reads: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for row in &edges {
-        reads.entry(client.get(row, 0)?).or_default().push(client.get(row, 1)?);
-    }
-    Ok(in_order(&listed, &reads).into_iter().filter_map(|oid| views.remove(&oid)).collect())
-}
-
-/// `relations` and all they read, each after what it reads.
-fn in_order(relations: &[u32], reads: &BTreeMap<u32, Vec<u32>>) -> Vec<u32> {
-    fn visit(relation: u32, reads: &BTreeMap<u32, Vec<u32>>, seen: &mut BTreeSet<u32>, order: &mut Vec<u32>) {
-        if seen.insert(relation) {
-            for &read in reads.get(&relation).into_iter().flatten() {
-                visit(read, reads, seen, order);
-            }
-            order.push(relation);
-        }
-    }
-    let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
-    for &relation in relations {
-        visit(relation, reads, &mut seen, &mut order);
-    }
-    order
-}
-
 /// Tables asked in one statement.
 const TABLES_AT_ONCE: usize = 500;
 
@@ -361,16 +301,4 @@ pub(super) async fn look_for_rows(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn views_come_after_what_they_read_through_other_views() {
-        // 1 reads view 9, which reads 2; 3 reads nothing.
-        let reads = BTreeMap::from([(1, vec![9]), (9, vec![2])]);
-        assert_eq!(in_order(&[1, 2, 3], &reads), [2, 9, 1, 3]);
-    }
 }

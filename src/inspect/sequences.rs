@@ -17,6 +17,10 @@ pub struct SequenceState {
     pub increment: i64,
     /// It begins anew at its end.
     pub cycle: bool,
+    /// The least value that it gives.
+    pub min: i64,
+    /// The greatest.
+    pub max: i64,
 }
 
 impl SequenceState {
@@ -27,6 +31,29 @@ impl SequenceState {
         } else {
             (self.last, other.called) < (other.last, self.called)
         }
+    }
+
+    /// The state after so many more values. One that does not cycle stops at its last value; one that does goes on from its
+    /// other end.
+    #[must_use]
+    pub fn advanced_by(self, values: u64) -> Self {
+        if values == 0 || self.increment == 0 {
+            return self;
+        }
+        let wide = i128::from;
+        let (step, last) = (wide(self.increment), wide(self.last));
+        let (first, end) = if step > 0 { (self.min, self.max) } else { (self.max, self.min) };
+        let left = (wide(end) - last) / step;
+        let values = i128::from(values);
+        let (last, called) = if values <= left {
+            (last + step * values, self.called)
+        } else if self.cycle {
+            let round = (wide(end) - wide(first)) / step + 1;
+            (wide(first) + step * ((values - left - 1) % round), self.called)
+        } else {
+            (last + step * left, true)
+        };
+        Self { last: i64::try_from(last).unwrap_or(end), called, ..self }
     }
 
     /// Whether it gives the same value next as `other`, the same sequence elsewhere.
@@ -45,8 +72,8 @@ pub async fn sequence_states(
     }
     let each = sequences.iter().enumerate().map(|(index, sequence)| {
         sql!(
-            "select {}::int, s.last_value, s.is_called, d.seqincrement, d.seqcycle from {} s, pg_catalog.pg_sequence d \
-             where d.seqrelid = {}::pg_catalog.regclass",
+            "select {}::int, s.last_value, s.is_called, d.seqincrement, d.seqcycle, d.seqmin, d.seqmax \
+             from {} s, pg_catalog.pg_sequence d where d.seqrelid = {}::pg_catalog.regclass",
             index,
             sequence,
             Literal::new(crate::sql::render(sequence))
@@ -61,8 +88,49 @@ pub async fn sequence_states(
                 called: client.get(row, 2)?,
                 increment: client.get(row, 3)?,
                 cycle: client.get(row, 4)?,
+                min: client.get(row, 5)?,
+                max: client.get(row, 6)?,
             };
             Ok((usize::try_from(index).unwrap_or_default(), state))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UP: SequenceState = SequenceState { last: 10, called: true, increment: 3, cycle: false, min: 1, max: 20 };
+    const DOWN: SequenceState =
+        SequenceState { last: -10, called: true, increment: -3, cycle: false, min: -20, max: -1 };
+
+    fn after(state: SequenceState, values: u64) -> (i64, bool) {
+        let state = state.advanced_by(values);
+        (state.last, state.called)
+    }
+
+    #[test]
+    fn a_margin_counts_increments_in_the_sequences_direction() {
+        assert_eq!((after(UP, 0), after(UP, 2), after(UP, 3)), ((10, true), (16, true), (19, true)));
+        assert_eq!((after(DOWN, 2), after(DOWN, 3)), ((-16, true), (-19, true)));
+        assert_eq!(after(SequenceState { called: false, ..UP }, 2), (16, false));
+    }
+
+    #[test]
+    fn a_margin_ends_with_the_sequence() {
+        assert_eq!((after(UP, 4), after(UP, u64::MAX)), ((19, true), (19, true)));
+        assert_eq!(after(DOWN, 1000), (-19, true));
+        let whole = SequenceState { min: i64::MIN, max: i64::MAX, last: i64::MAX, increment: i64::MAX, ..UP };
+        assert_eq!(after(whole, u64::MAX), (i64::MAX, true));
+        assert_eq!(after(SequenceState { called: false, ..UP }, 4), (19, true));
+    }
+
+    #[test]
+    fn a_margin_goes_round_where_the_sequence_cycles() {
+        // 10, 13, 16, 19, then 1, 4, 7, 10, 13, 16, 19, and again.
+        let cycling = SequenceState { cycle: true, ..UP };
+        assert_eq!((after(cycling, 4), after(cycling, 10), after(cycling, 11)), ((1, true), (19, true), (1, true)));
+        let down = SequenceState { cycle: true, ..DOWN };
+        assert_eq!((after(down, 4), after(down, 5)), ((-1, true), (-4, true)));
+    }
 }

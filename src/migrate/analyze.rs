@@ -10,9 +10,9 @@ use crate::plan::Content;
 use crate::sql;
 use crate::sql::QualifiedName;
 
-/// Runs ANALYZE on every table that was loaded, `jobs` at a time, then on partitioned tables, which autovacuum leaves out.
-/// Returns what is worth knowing: a table that the server cannot analyze, such as one with a foreign table below it that
-/// does not answer, is complete all the same.
+/// Runs ANALYZE on every table that was loaded, then on partitioned tables, which autovacuum leaves out: up to `jobs` at a time,
+/// as far as other databases leave room. Returns what is worth knowing: a table that the server cannot analyze, such as one
+/// with a foreign table below it that does not answer, is complete all the same.
 pub(super) async fn analyze(
     context: &Context,
     database: &str,
@@ -22,8 +22,8 @@ pub(super) async fn analyze(
     let tables: Vec<&QualifiedName> =
         content.tables.iter().map(|table| &table.name).chain(&content.partition_roots).collect();
     let next = AtomicUsize::new(0);
-    let worker = async |first: bool| {
-        let _permit = if first { None } else { context.sessions.acquire().await.ok() };
+    let worker = async || {
+        let _permit = context.builds.acquire().await;
         let mut client = None;
         let mut notices = Vec::new();
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -40,5 +40,5 @@ pub(super) async fn analyze(
         }
         Ok::<_, Error>(notices)
     };
-    Ok(try_join_all((0..jobs.min(tables.len())).map(|number| worker(number == 0))).await?.concat())
+    Ok(try_join_all((0..jobs.min(tables.len())).map(|_| worker())).await?.concat())
 }

@@ -214,7 +214,7 @@ impl Run<'_> {
     async fn settle(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
-        self.notice_all(analyze::analyze(context, name, &migration.content, self.plan.jobs).await?);
+        self.notice_all(analyze::analyze(context, name, &migration.content, self.plan.index_jobs).await?);
         self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())
     }
@@ -269,7 +269,7 @@ impl Run<'_> {
 
     /// Brings sequences and materialized views up to date, and returns what failed, which is among the notices, too.
     async fn refresh(&self, content: &Content) -> Result<Vec<String>, Error> {
-        let refreshed = finish::refresh(self.context, &self.database.name, content).await?;
+        let refreshed = finish::refresh(self.context, &self.database.name, content, self.plan.sequence_margin).await?;
         self.notice_all(refreshed.notices);
         self.notice_all(refreshed.failures.clone());
         Ok(refreshed.failures)

@@ -5,12 +5,10 @@ use super::copy::{Load, Pool, Sessions, Work};
 use super::large_objects::Carrying;
 use super::schema::Archive;
 use super::snapshot::Snapshot;
-use super::{Context, sequences};
+use super::{Context, materialized_views, sequences};
 use crate::error::Error;
 use crate::logger;
 use crate::plan::{Content, Owners, Rights};
-use crate::sql;
-use crate::sql::QualifiedName;
 
 /// What bringing up to date came to.
 #[derive(Debug, Default)]
@@ -23,32 +21,16 @@ pub(super) struct Refreshed {
 }
 
 /// Values of sequences and contents of materialized views: what can be brought up to date at any time.
-pub(super) async fn refresh(context: &Context, database: &str, content: &Content) -> Result<Refreshed, Error> {
-    let notices = sequences::carry(context, database, &content.sequences).await?;
-    let failures = materialized_views(context, database, &content.materialized_views).await?;
+/// Sequences are set `margin` values further.
+pub(super) async fn refresh(
+    context: &Context,
+    database: &str,
+    content: &Content,
+    margin: u64,
+) -> Result<Refreshed, Error> {
+    let notices = sequences::carry(context, database, &content.sequences, margin).await?;
+    let failures = materialized_views::fill(context, database, content).await?;
     Ok(Refreshed { notices, failures })
-}
-
-/// In their order: each reads only what is filled already.
-async fn materialized_views(context: &Context, database: &str, views: &[QualifiedName]) -> Result<Vec<String>, Error> {
-    let mut failures = Vec::new();
-    if views.is_empty() {
-        return Ok(failures);
-    }
-    let client = context.target.connect(database).await?;
-    client.run("refresh materialized views", "set synchronous_commit = off").await?;
-    for view in views {
-        context.check()?;
-        let doing = format!("refresh materialized view {view}");
-        match client.run(doing, sql!("refresh materialized view {}", view)).await {
-            Err(error) if error.code().is_some() => failures.push(format!(
-                "materialized view {view} could not be refreshed: {}; once the cause is removed: REFRESH MATERIALIZED VIEW {view}",
-                error.words()
-            )),
-            outcome => outcome?,
-        }
-    }
-    Ok(failures)
 }
 
 /// Copies once more, whole, the tables that replication did not carry.

@@ -15,6 +15,7 @@ mod identity;
 mod journal;
 mod large_objects;
 mod lock;
+mod materialized_views;
 mod parameters;
 mod privileges;
 mod properties;
@@ -82,9 +83,7 @@ pub struct Context {
     pub target_superuser: bool,
     /// Whether triggers and foreign keys can be switched off with `session_replication_role`.
     pub replica_role: bool,
-    /// Sessions that databases may open for ANALYZE beyond one of their own, over all databases together.
-    pub sessions: Semaphore,
-    /// Index builds at the same time, over all databases together.
+    /// Index builds and ANALYZEs at the same time, over all databases together.
     pub builds: Semaphore,
     /// Where results go.
     pub events: Events,

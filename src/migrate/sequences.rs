@@ -9,12 +9,13 @@ use crate::sql::{Literal, QualifiedName, Sql};
 /// Sequences read, or set, in one statement.
 const AT_ONCE: usize = 500;
 
-/// Sets the target's sequences to the source's values. One that is further on the target already is left where it is, and
+/// Sets the target's sequences `margin` values beyond the source's. One that is further on the target already is left where it is, and
 /// named: somebody has drawn from it, and its values must not come twice.
 pub(super) async fn carry(
     context: &Context,
     database: &str,
     sequences: &[QualifiedName],
+    margin: u64,
 ) -> Result<Vec<String>, Error> {
     if sequences.is_empty() {
         return Ok(Vec::new());
@@ -25,8 +26,9 @@ pub(super) async fn carry(
         let (on_source, on_target) = tokio::try_join!(sequence_states(&source, some), sequence_states(&target, some))?;
         let mut changes = Vec::new();
         for (index, sequence) in some.iter().enumerate() {
-            let (Some(wanted), Some(there)) = (on_source.get(&index), on_target.get(&index)) else { continue };
-            match change(*wanted, *there) {
+            let (Some(&here), Some(&there)) = (on_source.get(&index), on_target.get(&index)) else { continue };
+            let wanted = here.advanced_by(margin);
+            match change(wanted, there) {
                 Change::None => {}
                 Change::Set => changes.push(sql!(
                     "pg_catalog.setval({}::pg_catalog.regclass, {}, {})",
@@ -36,7 +38,7 @@ pub(super) async fn carry(
                 )),
                 Change::Keep => kept.push(format!(
                     "sequence {sequence} is at {} on the target and at {} on the source: left where it is",
-                    there.last, wanted.last
+                    there.last, here.last
                 )),
             }
         }
@@ -67,7 +69,7 @@ mod tests {
     use super::*;
 
     fn value(last: i64, called: bool) -> SequenceState {
-        SequenceState { last, called, increment: 1, cycle: false }
+        SequenceState { last, called, increment: 1, cycle: false, min: i64::MIN, max: i64::MAX }
     }
 
     #[test]

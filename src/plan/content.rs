@@ -26,12 +26,8 @@ pub(super) fn sort(
     Content {
         tables,
         sequences: source.sequences.iter().filter(|it| it.extension.is_none()).map(|it| it.name.clone()).collect(),
-        materialized_views: source
-            .materialized_views
-            .iter()
-            .filter(|view| view.populated && view.extension.is_none())
-            .map(|view| view.name.clone())
-            .collect(),
+        materialized_views: views(source, false),
+        opaque_views: views(source, true),
         partition_roots: source
             .tables
             .iter()
@@ -131,4 +127,10 @@ fn same_types(table: &Table, existing: &Table) -> bool {
     table.columns.iter().filter(|column| !column.generated).all(|column| {
         existing.columns.iter().any(|there| there.name == column.name && there.type_name == column.type_name)
     })
+}
+
+/// Materialized views to fill.
+fn views(source: &DatabaseFacts, opaque: bool) -> Vec<QualifiedName> {
+    let own = source.materialized_views.iter().filter(|view| view.populated && view.extension.is_none());
+    own.filter(|view| view.opaque == opaque).map(|view| view.name.clone()).collect()
 }

@@ -53,8 +53,10 @@ pub struct Plan {
     pub databases: Vec<DatabasePlan>,
     /// Copy connections over all databases together.
     pub jobs: usize,
-    /// Parallel index builds over all databases together.
+    /// Index builds and ANALYZEs at the same time, over all databases together.
     pub index_jobs: usize,
+    /// How many values beyond the source's the target's sequences are set.
+    pub sequence_margin: u64,
 }
 
 /// One role.
@@ -200,6 +202,9 @@ pub struct Content {
     pub sequences: Vec<QualifiedName>,
     /// Materialized views to fill at the finish, each after those it reads.
     pub materialized_views: Vec<QualifiedName>,
+    /// Those that may read any other through a function, and those that read these: filled last, in an order that has to be
+    /// found out.
+    pub opaque_views: Vec<QualifiedName>,
     /// Partitioned tables, which nobody else analyzes.
     pub partition_roots: Vec<QualifiedName>,
     /// Whether the source has publications of its own to restore at the finish.
@@ -330,6 +335,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
         databases,
         jobs,
         index_jobs,
+        sequence_margin: settings.sequence_margin,
     }
 }
 

@@ -56,8 +56,10 @@ pub struct Settings {
     pub skip_version_check: bool,
     /// Copy connections over all databases together; `None`: from the servers' capacity.
     pub jobs: Option<NonZeroUsize>,
-    /// Parallel index builds over all databases together; `None`: like `jobs`.
+    /// Index builds and ANALYZEs at the same time, over all databases together; `None`: like `jobs`.
     pub index_jobs: Option<NonZeroUsize>,
+    /// How many values beyond the source's the target's sequences are set.
+    pub sequence_margin: u64,
     /// Everything belongs to the target user.
     pub no_owner: bool,
     /// Passwords for roles that are created.

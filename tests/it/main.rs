@@ -32,6 +32,7 @@ mod replication;
 mod report;
 mod roles;
 mod secrets;
+mod sequences;
 mod signals;
 mod smoke;
 mod standby;

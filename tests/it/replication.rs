@@ -126,13 +126,16 @@ CREATE DOMAIN documents AS json[];
 CREATE TABLE papers (all_of documents);
 CREATE TABLE places (at point, n int GENERATED ALWAYS AS (1) STORED);
 CREATE TABLE sums (a int, total int GENERATED ALWAYS AS (a + 1) STORED PRIMARY KEY);
+CREATE TABLE totals (a int, total int GENERATED ALWAYS AS (a + 1) STORED PRIMARY KEY);
 CREATE TABLE kept (id int PRIMARY KEY, doc json, at varchar(9));
 ALTER TABLE papers REPLICA IDENTITY FULL;
 ALTER TABLE places REPLICA IDENTITY FULL;
+ALTER TABLE totals REPLICA IDENTITY FULL;
 ALTER TABLE kept REPLICA IDENTITY FULL;
 INSERT INTO papers VALUES (ARRAY['{}'::json]);
 INSERT INTO places VALUES ('(1, 2)');
 INSERT INTO sums VALUES (1);
+INSERT INTO totals VALUES (1);
 INSERT INTO kept VALUES (1, '{}', 'x')";
 
 #[test]
@@ -144,7 +147,9 @@ fn tables_whose_replica_identity_does_not_serve_are_copied_once_more() {
     let limit = || pair.target.value("postgres", "SELECT datconnlimit FROM pg_database WHERE datname = 'app'");
     let migrate = || pair.migrate().arg("--filtered-db=postgres");
     let outcome = migrate().run().expect_code(0);
-    for (table, check) in [("papers", "incomparable-rows"), ("sums", "generated-identity")] {
+    for (table, check) in
+        [("papers", "incomparable-rows"), ("sums", "generated-identity"), ("totals", "generated-identity")]
+    {
         let finding =
             format!("[{check}] fix: source database \"app\": CREATE UNIQUE INDEX … ON \"public\".\"{table}\"");
         assert!(outcome.stderr.contains(&finding), "{finding} is not in:\n{outcome}");
@@ -152,7 +157,7 @@ fn tables_whose_replica_identity_does_not_serve_are_copied_once_more() {
     assert!(!outcome.stderr.contains("public.kept"), "{outcome}");
     pair.source.sql(
         "app",
-        "UPDATE papers SET all_of = '{}'; DELETE FROM places; UPDATE sums SET a = 7; UPDATE kept SET at = 'y'",
+        "UPDATE papers SET all_of = '{}'; DELETE FROM places; UPDATE sums SET a = 7; UPDATE totals SET a = 7; UPDATE kept SET at = 'y'",
     );
     assert_eq!(limit(), "-1", "it would count our own sessions");
     migrate().args(FINISH).run().expect_code(0);

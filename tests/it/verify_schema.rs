@@ -122,3 +122,34 @@ fn equal_servers_have_no_differences_and_each_change_of_one_is_seen() {
     let comparison = Comparison::of(&pair, "zoo");
     see_each_change(&pair.target, "postgres", CHANGES_OF_A_SERVER, || comparison.server());
 }
+
+/// All of it arrives, whatever the majors word differently: the comparison is as good as its silence.
+fn arrives_whole(source: u32, target: u32) {
+    let Some(pair) = Pair::of_majors(source, target) else { return };
+    create_every_class(&pair.source, "zoo");
+    // Of the target's languages it is one that has no package.
+    pair.source.sql("zoo", "DROP LANGUAGE plother");
+    pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
+    let comparison = Comparison::of(&pair, "zoo");
+    assert_eq!(comparison.server(), nothing());
+    assert_eq!(comparison.database(), nothing());
+    pair.target
+        .sql("zoo", "ALTER TABLE app.customers DROP CONSTRAINT kinds, ADD CONSTRAINT kinds CHECK (kind IN ('a', 'b'))");
+    let seen: Vec<String> = comparison.database().into_iter().filter(|it| it.contains("expression is")).collect();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+}
+
+#[test]
+fn nothing_is_seen_after_a_migration_from_13_to_15() {
+    arrives_whole(13, 15);
+}
+
+#[test]
+fn nothing_is_seen_after_a_migration_from_15_to_17() {
+    arrives_whole(15, 17);
+}
+
+#[test]
+fn nothing_is_seen_after_a_migration_from_15_to_18() {
+    arrives_whole(15, 18);
+}

@@ -1,6 +1,6 @@
 //! What belongs to the whole server: roles, memberships, databases, and settings of all of them.
 
-use super::fragments::{Versions, address, guarded_options, hash, privileges, role, when};
+use super::fragments::{Versions, address, granted, guarded_options, hash, privileges, role, when};
 use super::{Class, Scope};
 use crate::sql;
 use crate::sql::{Literal, Sql};
@@ -8,12 +8,16 @@ use crate::sql::{Literal, Sql};
 /// `passwords`: both sides let us read the verifiers.
 pub(super) fn classes(versions: Versions, scope: &Scope, passwords: bool) -> Vec<Class> {
     let (roles_in_scope, databases_in_scope) = (names(&scope.roles), names(&scope.databases));
-    vec![
+    let mut classes = vec![
         Class::new("role", roles(&roles_in_scope, passwords)),
         Class::new("membership", memberships(versions, &roles_in_scope)),
         Class::new("database", databases(versions, &databases_in_scope)),
         Class { sparse: true, ..Class::new("settings", settings(&roles_in_scope, &databases_in_scope)) },
-    ]
+    ];
+    if versions.common().grants_parameters() {
+        classes.push(Class { sparse: true, ..Class::new("parameter", parameters(versions, &roles_in_scope)) });
+    }
+    classes
 }
 
 fn names(names: &[String]) -> Sql {
@@ -105,5 +109,20 @@ fn settings(roles: &Sql, databases: &Sql) -> Sql {
         guarded_options("s.setconfig"),
         roles,
         databases
+    )
+}
+
+/// What was granted on configuration parameters. They belong to the superuser (10).
+fn parameters(versions: Versions, roles: &Sql) -> Sql {
+    let rows = sql!(
+        "(select e.* from pg_catalog.aclexplode(p.paracl) e
+          where e.grantee = 0 or pg_catalog.pg_get_userbyid(e.grantee) = any ({}) and e.grantee <> 10)",
+        roles
+    );
+    sql!(
+        "select {}, pg_catalog.quote_ident(p.parname), pg_catalog.jsonb_build_object('privileges of', {})
+        from pg_catalog.pg_parameter_acl p",
+        address("pg_parameter_acl", "p.oid"),
+        granted(versions, rows, "10")
     )
 }

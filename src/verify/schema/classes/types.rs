@@ -37,7 +37,7 @@ fn types(versions: Versions) -> Sql {
         left join pg_catalog.pg_range r on r.rngtypid = t.oid
         left join pg_catalog.pg_class c on c.oid = t.typrelid
         where t.typtype in ('b', 'c', 'e', 'r', 'p') and (c.oid is null or c.relkind = 'c')
-          and not exists (select from pg_catalog.pg_type e where e.typarray = t.oid) and {} and {}",
+          and not exists (select from pg_catalog.pg_type e where e.oid = t.typelem and e.typarray = t.oid) and {} and {}",
         address("pg_type", "t.oid"),
         role("t.typowner"),
         privileges(versions, "t.typacl", "T", "t.typowner"),
