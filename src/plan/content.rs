@@ -95,7 +95,8 @@ pub(super) fn carried<'a>(selection: &Selection, database: &str, source: &'a Dat
     }
     for (root, leaves) in trees {
         // A foreign table's rows are elsewhere: through a root that has one they would be read, and written, there.
-        let of_tree = |table: &&Table| table.kind != TableKind::Partitioned && table.load_through.as_ref() == Some(root);
+        let of_tree =
+            |table: &&Table| table.kind != TableKind::Partitioned && table.load_through.as_ref() == Some(root);
         match source.table(root) {
             Some(table) if source.tables.iter().filter(of_tree).count() == leaves.len() => {
                 carried.push(Carried { table, bytes: leaves.into_iter().map(|leaf| single(leaf).bytes).sum() });

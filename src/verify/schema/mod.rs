@@ -122,10 +122,16 @@ impl<'a> Side<'a> {
     }
 }
 
+/// Classes whose objects have columns, and whatever else names them as its table. Others may share their names.
+const WHOLES: &[&str] = &["table", "view", "materialized view", "type"];
+
 /// As others see them. A table that is missing or extra stands for all that it consists of.
 fn report(mismatches: Vec<Mismatch>, scope: &Scope, database: Option<&str>) -> Vec<Difference> {
-    let wholes: HashSet<String> =
-        mismatches.iter().filter(|it| it.class != "index" && it.is_one_sided()).map(|it| it.object.clone()).collect();
+    let wholes: HashSet<String> = mismatches
+        .iter()
+        .filter(|it| WHOLES.contains(&it.class) && it.is_one_sided())
+        .map(|it| it.object.clone())
+        .collect();
     mismatches
         .into_iter()
         .filter(|it| !(scope.ignore_owners && it.is_property("owner")))

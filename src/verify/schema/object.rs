@@ -91,8 +91,8 @@ impl Mismatch {
     }
 
     /// Whether a migration leaves it like that, and nothing is lost: the source's writers are locked out, the target's are not;
-    /// an index whose building failed is in no dump; whoever creates a role may administer it; schema `public` belongs to
-    /// whom each server gives it to.
+    /// an index whose building failed is in no dump, unlike one of a partitioned table that waits for its parts; whoever
+    /// creates a role may administer it; schema `public` belongs to whom each server gives it to.
     pub(super) fn is_intended(&self) -> bool {
         match &self.kind {
             Kind::Property { name, source, target } => match (self.class, name.as_str()) {
@@ -102,7 +102,9 @@ impl Mismatch {
                 _ => false,
             },
             Kind::Missing(properties) => {
-                self.class == "index" && properties.get("valid") == Some(&Property::Plain(Value::Bool(false)))
+                self.class == "index"
+                    && properties.get("valid") == Some(&Property::Plain(Value::Bool(false)))
+                    && !properties.contains_key("@partitioned")
             }
             Kind::Extra(_) => false,
         }

@@ -45,6 +45,7 @@ fn indexes(versions: Versions) -> Sql {
         "with {}
         select {}, x.oid::pg_catalog.regclass::text, pg_catalog.jsonb_build_object(
             '@table', r.name, 'table', r.name, 'access method', am.amname,
+            '@partitioned', nullif(x.relkind = 'I', false),
             'columns', (select pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ',
                     coalesce(pg_catalog.quote_ident(a.attname), '(expression)'),
                     'collate ' || {}, {}, case when k.flags & 1 = 1 then 'desc' end,
