@@ -24,7 +24,12 @@ pub(crate) fn pair(name: &str) -> DatabasePair {
     let database = DatabaseFacts {
         extensions: vec![extension("plpgsql", "1.0")],
         tables: vec![table("orders")],
-        sequences: vec![Sequence { name: public("orders_id_seq"), extension: None, readable: true }],
+        sequences: vec![Sequence {
+            name: public("orders_id_seq"),
+            extension: None,
+            readable: true,
+            configuration: false,
+        }],
         user_objects: 2,
         public_schema: true,
         publication: Probe::Works,

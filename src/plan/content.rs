@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Content, TablePlan, select};
-use crate::facts::{DatabaseFacts, Persistence, Table, TableKind};
+use crate::facts::{DatabaseFacts, Persistence, Sequence, Table, TableKind};
 use crate::settings::Selection;
 use crate::sql::names::PREFIX;
 use crate::sql::{Ident, QualifiedName};
@@ -25,7 +25,12 @@ pub(super) fn sort(
     tables.sort_by_key(|table| Reverse(table.bytes));
     Content {
         tables,
-        sequences: source.sequences.iter().filter(|it| it.extension.is_none()).map(|it| it.name.clone()).collect(),
+        sequences: source
+            .sequences
+            .iter()
+            .filter(|it| carries_value(selection, it))
+            .map(|it| it.name.clone())
+            .collect(),
         materialized_views: views(source, false),
         opaque_views: views(source, true),
         partition_roots: source
@@ -70,6 +75,13 @@ pub(super) fn replicable<'a>(
             && table.extension.is_none()
             && table.persistence == Persistence::Permanent
             && table.load_through.is_none()
+    })
+}
+
+/// Whether the value of a sequence is carried: that of an extension's own only where it counts for rows that users write.
+fn carries_value(selection: &Selection, sequence: &Sequence) -> bool {
+    sequence.extension.as_ref().is_none_or(|extension| {
+        sequence.configuration && selection.extension_tables && !selection.excluded_extensions.contains(extension)
     })
 }
 
