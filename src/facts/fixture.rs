@@ -16,7 +16,13 @@ pub(crate) fn facts() -> Facts {
     let mut target = server("new.example:5432", 2);
     target.roles = vec![role("migrator")];
     target.subscription = Probe::Works;
-    Facts { source, target, databases: vec![pair("app")], target_reaches_source: Probe::Works }
+    Facts {
+        source,
+        target,
+        databases: vec![pair("app")],
+        target_reaches_source: Probe::Works,
+        target_lists_source_session: None,
+    }
 }
 
 /// A database with one table and one sequence, which is not on the target yet.
