@@ -122,8 +122,11 @@ pub struct AdminStatement {
     pub database: Option<String>,
     /// What kind of thing.
     pub kind: Reserved,
-    /// SQL, without a semicolon at its end; where it could hold a password, a comment that says so.
+    /// SQL, without a semicolon at its end; where it could hold a password, a comment that says so. It may hold the value of a
+    /// custom parameter: for the file that only its owner may read.
     pub statement: String,
+    /// The same, for everybody.
+    pub shown: String,
     /// Why it was not done; the server's words, where it refused.
     pub reason: String,
 }

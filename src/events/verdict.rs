@@ -16,7 +16,7 @@ pub struct Verdict {
     pub large_objects: u64,
     /// Tables that were written to faster than replication and comparison could follow: nothing is known to be wrong.
     pub moved: Vec<String>,
-    /// What replication brings only at its finish.
+    /// What replication brings only at its finish, and what of the servers may not be read.
     pub not_compared: Vec<NotCompared>,
     /// What could not be compared.
     pub failures: Vec<Failure>,

@@ -262,6 +262,8 @@ pub struct Sequence {
     pub extension: Option<String>,
     /// Whether we may SELECT from it.
     pub readable: bool,
+    /// Whether its extension marks its value as the user's, like the rows of a configuration table.
+    pub configuration: bool,
 }
 
 /// A materialized view.

@@ -16,7 +16,13 @@ pub(crate) fn facts() -> Facts {
     let mut target = server("new.example:5432", 2);
     target.roles = vec![role("migrator")];
     target.subscription = Probe::Works;
-    Facts { source, target, databases: vec![pair("app")], target_reaches_source: Probe::Works }
+    Facts {
+        source,
+        target,
+        databases: vec![pair("app")],
+        target_reaches_source: Probe::Works,
+        target_lists_source_session: None,
+    }
 }
 
 /// A database with one table and one sequence, which is not on the target yet.
@@ -24,7 +30,12 @@ pub(crate) fn pair(name: &str) -> DatabasePair {
     let database = DatabaseFacts {
         extensions: vec![extension("plpgsql", "1.0")],
         tables: vec![table("orders")],
-        sequences: vec![Sequence { name: public("orders_id_seq"), extension: None, readable: true }],
+        sequences: vec![Sequence {
+            name: public("orders_id_seq"),
+            extension: None,
+            readable: true,
+            configuration: false,
+        }],
         user_objects: 2,
         public_schema: true,
         publication: Probe::Works,

@@ -51,6 +51,8 @@ pub struct Facts {
     pub databases: Vec<DatabasePair>,
     /// Can the target open a connection to the source and read its publications? Tried with a subscription that is rolled back.
     pub target_reaches_source: Probe,
+    /// Whether the target lists a session that we have on the source: then both are one server. `None`: not asked, or hidden.
+    pub target_lists_source_session: Option<bool>,
 }
 
 /// One database to migrate, as found on both sides.

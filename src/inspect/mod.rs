@@ -71,7 +71,11 @@ async fn look(
         target: target_facts,
         databases: Vec::new(),
         target_reaches_source: Probe::Untried,
+        target_lists_source_session: None,
     };
+    if facts.source.start_time.is_some() && facts.source.start_time == facts.target.start_time {
+        facts.target_lists_source_session = probe::lists_session(source, target).await?;
+    }
     let taken = facts.source.databases.iter().filter(|entry| selection.takes_database(entry));
     let names: Vec<String> = taken.map(|entry| entry.name.clone()).collect();
     // Half of the room is left to others.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 use crate::conninfo::ConnInfo;
 use crate::facts::{DatabaseEntry, Facts, LocaleProvider, Probe};
@@ -232,4 +233,22 @@ pub(super) async fn outcome_in_transaction(client: &Client, outcome: Result<(), 
         }
         Err(error) => Err(error),
     }
+}
+
+/// Looks on the target for a session that we open on the source. `None`: something is there that hides when it began.
+pub(super) async fn lists_session(source: &Server, target: &Server) -> Result<Option<bool>, PgError> {
+    const OWN: &str = "
+        select pid, extract(epoch from backend_start)::text from pg_catalog.pg_stat_activity
+        where pid = pg_catalog.pg_backend_pid()";
+    const LISTED: &str = "
+        select coalesce(pg_catalog.bool_or(extract(epoch from backend_start)::text = $2), false),
+               coalesce(pg_catalog.bool_or(backend_start is null), false)
+        from pg_catalog.pg_stat_activity where pid = $1";
+    let (here, there) =
+        tokio::try_join!(source.connect(source.maintenance_database()), target.connect(target.maintenance_database()))?;
+    let own = here.one("look at our session", OWN, &[]).await?;
+    let (pid, start): (i32, String) = (here.get(&own, 0)?, here.get(&own, 1)?);
+    let row = there.one("look for that session", LISTED, &[(&pid, Type::INT4), (&start, Type::TEXT)]).await?;
+    let (listed, hidden): (bool, bool) = (there.get(&row, 0)?, there.get(&row, 1)?);
+    Ok(if hidden { None } else { Some(listed) })
 }

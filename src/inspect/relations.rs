@@ -238,7 +238,8 @@ pub(super) fn names_in_pairs(parts: &[String]) -> Vec<QualifiedName> {
 
 const SEQUENCES: &str = "
 select n.nspname::text, c.relname::text, e.extname::text,
-       pg_catalog.has_sequence_privilege(c.oid, 'SELECT') and pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+       pg_catalog.has_sequence_privilege(c.oid, 'SELECT') and pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+       coalesce(c.oid = any (e.extconfig), false)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
@@ -259,6 +260,7 @@ pub(super) async fn sequences(client: &Client) -> Result<Vec<Sequence>, PgError>
                 name: QualifiedName::new(client.get::<String>(row, 0)?, client.get::<String>(row, 1)?),
                 extension: client.get(row, 2)?,
                 readable: client.get(row, 3)?,
+                configuration: client.get(row, 4)?,
             })
         })
         .collect()

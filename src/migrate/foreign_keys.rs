@@ -62,21 +62,24 @@ pub(super) async fn restore(
 
 /// Disables the subscription and waits until its worker has ended.
 async fn rest(target: &Client, names: &ReplicationNames) -> Result<(), Error> {
-    const WORKING: &str =
-        "select exists (select from pg_catalog.pg_stat_subscription where subname = $1 and pid is not null)";
+    // With aiven_extras it is not ours to disable: it goes on, and the next attempt has another chance.
+    const ENDING: &str = "
+        select exists (
+            select from pg_catalog.pg_subscription s
+            join pg_catalog.pg_stat_subscription w on w.subid = s.oid and w.pid is not null
+            where s.subname = $1 and not s.subenabled)";
 
     replication::disable_subscription(target, names).await?;
     let name = names.subscription.as_str();
     let ended = async {
         loop {
-            let row = target.one("look for the subscription's worker", WORKING, &[(&name, Type::TEXT)]).await?;
+            let row = target.one("look for the subscription's worker", ENDING, &[(&name, Type::TEXT)]).await?;
             if !target.get::<bool>(&row, 0)? {
                 return Ok::<_, PgError>(());
             }
             tokio::time::sleep(REST_PAUSE).await;
         }
     };
-    // With aiven_extras it is not ours to disable: it goes on, and the next attempt has another chance.
     tokio::time::timeout(REST_LIMIT, ended).await.unwrap_or(Ok(()))?;
     Ok(())
 }

@@ -129,11 +129,15 @@ pub struct WaitFor {
 impl Context {
     /// Leaves `statement` to an administrator of the target.
     fn leave(&self, database: Option<&str>, kind: Reserved, statement: &Sql, reason: String) {
-        let statement = statement.to_string();
+        let shown = statement.to_string();
+        // Passwords stay out of the file, too.
+        let statement = if kind == Reserved::Settings { statement.text() } else { &shown };
+        let without_end = |statement: &str| statement.trim_end_matches([';', '\n']).to_owned();
         self.events.send(Event::Left(AdminStatement {
             database: database.map(str::to_owned),
             kind,
-            statement: statement.trim_end_matches([';', '\n']).to_owned(),
+            statement: without_end(statement),
+            shown: without_end(&shown),
             reason,
         }));
     }

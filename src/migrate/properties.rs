@@ -56,11 +56,11 @@ fn statements(database: &str, properties: &DatabaseProperties) -> Vec<(Reserved,
     let database = Ident::new(database);
     let mut statements = Vec::new();
     for it in &properties.settings {
-        let assignment = setting::assign(&it.name, &it.value);
-        let statement = match &it.role {
-            Some(role) => sql!("alter role {} in database {} set {}", Ident::new(role), database, assignment),
-            None => sql!("alter database {} set {}", database, assignment),
+        let subject = match &it.role {
+            Some(role) => sql!("alter role {} in database {}", Ident::new(role), database),
+            None => sql!("alter database {}", database),
         };
+        let statement = setting::set(&subject, &it.name, &it.value);
         statements.push((Reserved::Settings, statement));
     }
     if let Some(comment) = &properties.comment {
@@ -123,7 +123,7 @@ mod tests {
             texts(statements("My DB", &properties)),
             [
                 r#"alter database "My DB" set "search_path" to 'app', 'Two'"#,
-                r#"alter role "App" in database "My DB" set "my"."own" to 'x'"#,
+                r#"alter role "App" in database "My DB" set "my"."own" to <hidden>"#,
                 r#"comment on database "My DB" is 'it''s ours'"#,
             ]
         );

@@ -29,7 +29,7 @@ pub(super) async fn create_publications(
 ) -> Result<(), Error> {
     let client = context.source.connect(database).await?;
     let doing = format!("create publication {}", names.publication);
-    client.run(&*doing, sql!("set lock_timeout = {}", Literal::new(PUBLICATION_LOCK_TIMEOUT))).await?;
+    limit_lock(&client).await?;
     if matches!(transfer, Transfer::SubscriptionCopies { aiven_extras: true }) {
         let schema = extension_schema(&client).await?;
         let tables = content.published.iter().map(|table| Literal::new(crate::sql::render(table)));
@@ -56,6 +56,8 @@ pub(super) async fn create_publications(
         );
         client.run(&*doing, create).await?;
         identity::change(&client, &content.identity_changes).await?;
+        // The change had a shorter limit.
+        limit_lock(&client).await?;
         client.run(doing, sql!("alter publication {} add table {}", names.publication, Sql::join(whole, ", "))).await?;
     }
     if !content.insert_only.is_empty() {
@@ -65,6 +67,11 @@ pub(super) async fn create_publications(
         client.run(format!("create publication {name}"), create).await?;
     }
     Ok(())
+}
+
+async fn limit_lock(client: &Client) -> Result<(), PgError> {
+    let set = sql!("set lock_timeout = {}", Literal::new(PUBLICATION_LOCK_TIMEOUT));
+    client.run("limit the wait for locks of tables", set).await
 }
 
 fn only(table: &QualifiedName) -> Sql {

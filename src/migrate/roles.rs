@@ -110,7 +110,7 @@ async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Resu
 fn additions(role: &Role) -> Vec<(Reserved, String, Sql)> {
     let name = Ident::new(&role.name);
     let settings = role.settings.iter().map(|(setting, value)| {
-        let statement = sql!("alter role {} set {}", name, setting::assign(setting, value));
+        let statement = setting::set(&sql!("alter role {}", name), setting, value);
         (Reserved::Settings, format!("setting {setting}"), statement)
     });
     let comment = role.comment.iter().map(|comment| {

@@ -3,9 +3,14 @@
 use crate::sql;
 use crate::sql::{Ident, Literal, Sql};
 
-/// `name to value`
-pub(super) fn assign(name: &str, value: &str) -> Sql {
-    sql!("{} to {}", name_of(name), value_of(name, value))
+/// `subject set name to value`. The value of a custom parameter may be an application's secret, and is not shown.
+pub(super) fn set(subject: &Sql, name: &str, value: &str) -> Sql {
+    let statement = sql!("{} set {} to {}", subject, name_of(name), value_of(name, value));
+    if name.contains('.') {
+        statement.shown_as(&sql!("{} set {} to <hidden>", subject, name_of(name)))
+    } else {
+        statement
+    }
 }
 
 /// A setting's name, which has a dot when it belongs to an extension.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Content, TablePlan, select};
-use crate::facts::{DatabaseFacts, Persistence, Table, TableKind};
+use crate::facts::{DatabaseFacts, Persistence, Sequence, Table, TableKind};
 use crate::settings::Selection;
 use crate::sql::names::PREFIX;
 use crate::sql::{Ident, QualifiedName};
@@ -25,7 +25,12 @@ pub(super) fn sort(
     tables.sort_by_key(|table| Reverse(table.bytes));
     Content {
         tables,
-        sequences: source.sequences.iter().filter(|it| it.extension.is_none()).map(|it| it.name.clone()).collect(),
+        sequences: source
+            .sequences
+            .iter()
+            .filter(|it| carries_value(selection, it))
+            .map(|it| it.name.clone())
+            .collect(),
         materialized_views: views(source, false),
         opaque_views: views(source, true),
         partition_roots: source
@@ -73,6 +78,13 @@ pub(super) fn replicable<'a>(
     })
 }
 
+/// Whether the value of a sequence is carried: that of an extension's own only where it counts for rows that users write.
+fn carries_value(selection: &Selection, sequence: &Sequence) -> bool {
+    sequence.extension.as_ref().is_none_or(|extension| {
+        sequence.configuration && selection.extension_tables && !selection.excluded_extensions.contains(extension)
+    })
+}
+
 /// A table whose rows are carried.
 pub(super) struct Carried<'a> {
     /// The table; a partitioned one stands for all its partitions.
@@ -82,7 +94,7 @@ pub(super) struct Carried<'a> {
 }
 
 /// The tables whose rows are carried. Partitions that are loaded through their root are one entry, that of the root; but
-/// where others of the tree are not carried, each of them is its own.
+/// where others of the tree are not carried, or are foreign tables, each of them is its own.
 pub(super) fn carried<'a>(selection: &Selection, database: &str, source: &'a DatabaseFacts) -> Vec<Carried<'a>> {
     let single = |table: &'a Table| Carried { table, bytes: u64::try_from(table.bytes).unwrap_or(0) };
     let mut carried = Vec::new();
@@ -94,7 +106,9 @@ pub(super) fn carried<'a>(selection: &Selection, database: &str, source: &'a Dat
         }
     }
     for (root, leaves) in trees {
-        let of_tree = |table: &&Table| table.kind == TableKind::Ordinary && table.load_through.as_ref() == Some(root);
+        // A foreign table's rows are elsewhere: through a root that has one they would be read, and written, there.
+        let of_tree =
+            |table: &&Table| table.kind != TableKind::Partitioned && table.load_through.as_ref() == Some(root);
         match source.table(root) {
             Some(table) if source.tables.iter().filter(of_tree).count() == leaves.len() => {
                 carried.push(Carried { table, bytes: leaves.into_iter().map(|leaf| single(leaf).bytes).sum() });

@@ -23,7 +23,7 @@ pub(super) fn warnings(left: &[AdminStatement]) -> Vec<String> {
 /// One statement on one line.
 pub(super) fn line(statement: &AdminStatement) -> String {
     let place = statement.database.as_deref().map_or_else(|| "any".to_owned(), repr);
-    format!("  database: {place}, statement: {};", one_line(&statement.statement))
+    format!("  database: {place}, statement: {};", one_line(&statement.shown))
 }
 
 /// The file of `--admin-sql`: SQL and comments, nothing that only psql understands.
@@ -70,6 +70,7 @@ mod tests {
             database: database.map(str::to_owned),
             kind,
             statement: statement.to_owned(),
+            shown: statement.to_owned(),
             reason: reason.to_owned(),
         };
         vec![

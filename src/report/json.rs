@@ -102,7 +102,7 @@ impl<'a> From<&'a AdminStatement> for Left<'a> {
         Self {
             database: left.database.as_deref(),
             kind: left.kind.name(),
-            statement: &left.statement,
+            statement: &left.shown,
             reason: &left.reason,
         }
     }
@@ -273,6 +273,7 @@ mod tests {
                 database: Some(app()),
                 kind: Reserved::Owners,
                 statement: "ALTER TABLE t OWNER TO boss".into(),
+                shown: "ALTER TABLE t OWNER TO boss".into(),
                 reason: "must be member of role \"boss\"".into(),
             }),
             database("app", Some(Method::Dump), DatabaseStatus::Failed, "no"),

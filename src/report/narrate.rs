@@ -32,7 +32,7 @@ pub(super) fn event(event: &Event, run: Option<&RunReport>) {
             tracing::debug!(target: logger::MIGRATE, "Database {name}: copied {table}, {rows} rows, {bytes}, {elapsed}");
         }
         Event::Left(left) => {
-            tracing::debug!(target: logger::MIGRATE, "left to an administrator: {}: {}", left.statement, left.reason);
+            tracing::debug!(target: logger::MIGRATE, "left to an administrator: {}: {}", left.shown, left.reason);
         }
         Event::CopyProgress { .. } | Event::Lag { .. } | Event::ComparisonProgress { .. } => {}
         Event::Verification { level } => {

@@ -103,7 +103,8 @@ pub(super) fn lines(verdict: &Verdict, level: Option<Level>) -> Vec<Line> {
     }
     if !verdict.not_compared.is_empty() {
         lines.push(Line::Warning(format!(
-            "{about}: not compared while replication runs: {}",
+            "{about}: not compared{}: {}",
+            if verdict.database.is_some() { " while replication runs" } else { "" },
             later(&verdict.not_compared)
         )));
     }
@@ -130,7 +131,8 @@ fn later(not_compared: &[NotCompared]) -> String {
 
 fn equal(verdict: &Verdict, level: Option<Level>) -> String {
     if verdict.database.is_none() {
-        return "roles and databases are equal".to_owned();
+        let all = if verdict.not_compared.is_empty() { "" } else { ", as far as they were compared" };
+        return format!("roles and databases are equal{all}");
     }
     let rows = format!("{}, {}", counted(verdict.tables as u64, "table"), counted(verdict.rows, "row"));
     match level {

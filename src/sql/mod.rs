@@ -19,8 +19,12 @@ pub use literal::{Literal, Lsn};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sql {
     text: String,
-    sensitive: bool,
+    /// What is shown instead, where the text holds a secret.
+    shown: Option<String>,
 }
+
+/// Shown for a statement that carries a password.
+const REDACTED: &str = "<redacted>";
 
 impl Sql {
     /// Called by [`sql!`](crate::sql!), which has counted: `format` with its `{}` filled in order.
@@ -32,13 +36,20 @@ impl Sql {
             part.write(&mut text);
             text.push_str(after);
         }
-        Self { text, sensitive: parts.iter().any(|part| part.is_sensitive()) }
+        Self { text, shown: redacted(parts.iter().any(|part| part.is_sensitive())) }
     }
 
     /// Marks a statement that carries a password: it is sent as it is and shown as `<redacted>`.
     #[must_use]
     pub fn sensitive(mut self) -> Self {
-        self.sensitive = true;
+        self.shown = redacted(true);
+        self
+    }
+
+    /// Marks a statement that may carry a secret: it is sent as it is, and shown as `shown`.
+    #[must_use]
+    pub fn shown_as(mut self, shown: &Sql) -> Self {
+        self.shown = Some(shown.to_string());
         self
     }
 
@@ -46,12 +57,12 @@ impl Sql {
     /// the server it came from, as pg_dump does. To another one only as the end of a single statement of the extended
     /// protocol that at most defines something, and is rolled back.
     pub fn from_catalog(text: impl Into<String>) -> Self {
-        Self { text: text.into(), sensitive: false }
+        Self { text: text.into(), shown: None }
     }
 
     /// A statement of an archive that pg_dump wrote: what pg_restore would send.
     pub fn from_archive(text: impl Into<String>) -> Self {
-        Self { text: text.into(), sensitive: false }
+        Self { text: text.into(), shown: None }
     }
 
     /// What goes to the server.
@@ -70,19 +81,23 @@ impl Sql {
             sensitive |= part.is_sensitive();
             part.write(&mut text);
         }
-        Self { text, sensitive }
+        Self { text, shown: redacted(sensitive) }
     }
+}
+
+fn redacted(sensitive: bool) -> Option<String> {
+    sensitive.then(|| REDACTED.to_owned())
 }
 
 impl From<&'static str> for Sql {
     fn from(text: &'static str) -> Self {
-        Self { text: text.to_owned(), sensitive: false }
+        Self { text: text.to_owned(), shown: None }
     }
 }
 
 impl fmt::Display for Sql {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.sensitive { "<redacted>" } else { &self.text })
+        f.write_str(self.shown.as_ref().unwrap_or(&self.text))
     }
 }
 
@@ -119,7 +134,7 @@ impl Fragment for Sql {
     }
 
     fn is_sensitive(&self) -> bool {
-        self.sensitive
+        self.shown.is_some()
     }
 }
 

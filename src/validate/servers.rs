@@ -32,13 +32,14 @@ fn same_identifier(case: &Case<'_>) -> Option<bool> {
     Some(case.facts.source.system_identifier? == case.facts.target.system_identifier?)
 }
 
-/// No two servers start in the same microsecond.
+/// Hardly two servers start in the same microsecond; where they do, they have different sessions.
 fn is_same(case: &Case<'_>) -> bool {
     let (source, target) = (&case.facts.source, &case.facts.target);
     source.address == target.address
         || (same_identifier(case) != Some(false)
             && source.start_time.is_some()
-            && source.start_time == target.start_time)
+            && source.start_time == target.start_time
+            && case.facts.target_lists_source_session != Some(false))
 }
 
 fn same_server(case: &Case<'_>) -> Vec<Found> {

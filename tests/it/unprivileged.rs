@@ -207,3 +207,38 @@ fn a_role_that_the_user_administers_is_joined_to_keep_what_it_owns() {
     assert!(!outcome.stderr.contains("owners"), "{outcome}");
     pair.assert_equal("app");
 }
+
+#[test]
+fn values_of_an_applications_own_parameters_are_only_in_the_administrators_file() {
+    let Some(versions) = Versions::with_target_since(15) else { return };
+    let pair = Pair::of(versions, &Options::default(), &Options::default());
+    for sql in [
+        "CREATE ROLE app",
+        "ALTER ROLE app SET app.jwt_secret = 'hunter2 of the role'",
+        "CREATE DATABASE app OWNER app",
+        "ALTER DATABASE app SET app.jwt_secret = 'hunter2 of the database'",
+        "ALTER ROLE app IN DATABASE app SET app.jwt_secret = 'hunter2 of both'",
+    ] {
+        pair.source.sql("postgres", sql);
+    }
+    pair.target.sql("postgres", "CREATE ROLE mover LOGIN CREATEDB CREATEROLE");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("admin.sql");
+    let run = |more: &[&str]| {
+        migrate(&pair)
+            .args(["-f", "postgres", "--force-method", "dump", "--output", "json", "--debug"])
+            .args(more)
+            .run()
+    };
+    let outcome = run(&["--admin-sql", file.to_str().unwrap()]).expect_code(0);
+    assert!(!outcome.stdout.contains("hunter2") && !outcome.stderr.contains("hunter2"), "{outcome}");
+    assert!(outcome.stdout.contains(r#"set \"app\".\"jwt_secret\" to <hidden>"#), "{outcome}");
+    let collected = std::fs::read_to_string(&file).unwrap();
+    for whose in ["the role", "the database", "both"] {
+        assert!(collected.contains(&format!("to 'hunter2 of {whose}'")), "{collected}");
+    }
+    pair.target.sql("postgres", "DROP DATABASE app");
+    pair.target.sql("postgres", "DROP ROLE app");
+    let outcome = run(&[]).expect_code(0);
+    assert!(!outcome.stdout.contains("hunter2") && !outcome.stderr.contains("hunter2"), "{outcome}");
+}

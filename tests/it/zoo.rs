@@ -126,7 +126,9 @@ fn populate_as_admin(pair: &Pair) {
     for file in animals() {
         load(pair, "admin", &file, "");
         if file.ends_with("00-roles.sql") {
-            sql(r#"GRANT zoo_owner, zoo_reader, "zoo-with-dash", "Zoo ""Keeper""" TO admin"#);
+            // From 16 on whoever creates a role has ADMIN on it, and no more.
+            let options = if pair.source.installation.major >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
+            sql(&format!(r#"GRANT zoo_owner, zoo_reader, "zoo-with-dash", "Zoo ""Keeper""" TO admin{options}"#));
         }
     }
     pair.source.sql(DATABASE, "GRANT SELECT ON privileges.owner_revoked TO admin");

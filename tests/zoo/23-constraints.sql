@@ -56,3 +56,13 @@ ALTER TABLE not_null_late ADD CONSTRAINT later NOT NULL a NOT VALID;
 CREATE TABLE periods (id int4range, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS));
 INSERT INTO periods VALUES ('[1,2)', '[2020-01-01,2020-02-01)');
 \endif
+-- The same below a partitioned table and below a parent, where the constraint is theirs.
+CREATE TABLE not_valid_root (id int, v int) PARTITION BY LIST (id);
+CREATE TABLE not_valid_leaf PARTITION OF not_valid_root FOR VALUES IN (1);
+INSERT INTO not_valid_root VALUES (1, -5);
+ALTER TABLE not_valid_root ADD CONSTRAINT positive CHECK (v > 0) NOT VALID;
+CREATE TABLE not_valid_parent (v int);
+CREATE TABLE not_valid_child () INHERITS (not_valid_parent);
+INSERT INTO not_valid_child VALUES (-7);
+ALTER TABLE not_valid_parent ADD CONSTRAINT positive CHECK (v > 0) NOT VALID;
+COMMENT ON CONSTRAINT positive ON not_valid_parent IS 'for new rows, here and below';

@@ -15,24 +15,36 @@ pub(super) struct Lifted {
     restore: Vec<Sql>,
 }
 
-/// Those that the table inherits go with its parent's.
+/// Those that a table inherits are the topmost table's that has them; to lift them there lifts them from all below.
 const NOT_VALID: &str = "
-select conname::text, pg_catalog.pg_get_constraintdef(oid), pg_catalog.obj_description(oid, 'pg_constraint')
-from pg_catalog.pg_constraint
-where conrelid = $1::text::pg_catalog.regclass and contype in ('c', 'n') and not convalidated and coninhcount = 0";
+with recursive line(oid) as (
+    select $1::text::pg_catalog.regclass::oid
+    union select i.inhparent from line l join pg_catalog.pg_inherits i on i.inhrelid = l.oid
+)
+select n.nspname::text, r.relname::text, c.conname::text, pg_catalog.pg_get_constraintdef(c.oid),
+       pg_catalog.obj_description(c.oid, 'pg_constraint')
+from line l
+join pg_catalog.pg_constraint c on c.conrelid = l.oid
+join pg_catalog.pg_class r on r.oid = l.oid
+join pg_catalog.pg_namespace n on n.oid = r.relnamespace
+where c.contype in ('c', 'n') and c.coninhcount = 0 and exists (
+    select from pg_catalog.pg_constraint o
+    where o.conrelid = $1::text::pg_catalog.regclass and o.conname = c.conname and o.contype = c.contype
+      and not o.convalidated)";
 
 impl Lifted {
     pub(super) async fn lift(target: &Client, table: &QualifiedName) -> Result<Self, PgError> {
         let doing = format!("lift constraints of {table}");
         let mut restore = Vec::new();
         for row in target.query(&*doing, NOT_VALID, &[(&sql::render(table), Type::TEXT)]).await? {
-            let name = Ident::new(target.get::<String>(&row, 0)?);
-            let definition = Sql::from_catalog(target.get::<String>(&row, 1)?);
-            let comment: Option<String> = target.get(&row, 2)?;
-            target.run(&*doing, sql!("alter table {} drop constraint {}", table, name)).await?;
-            restore.push(sql!("alter table {} add constraint {} {}", table, name, definition));
+            let owner = QualifiedName::new(target.get::<String>(&row, 0)?, target.get::<String>(&row, 1)?);
+            let name = Ident::new(target.get::<String>(&row, 2)?);
+            let definition = Sql::from_catalog(target.get::<String>(&row, 3)?);
+            let comment: Option<String> = target.get(&row, 4)?;
+            target.run(&*doing, sql!("alter table {} drop constraint {}", owner, name)).await?;
+            restore.push(sql!("alter table {} add constraint {} {}", owner, name, definition));
             if let Some(comment) = comment {
-                restore.push(sql!("comment on constraint {} on {} is {}", name, table, Literal::new(comment)));
+                restore.push(sql!("comment on constraint {} on {} is {}", name, owner, Literal::new(comment)));
             }
         }
         Ok(Self { restore })

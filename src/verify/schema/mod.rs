@@ -56,7 +56,8 @@ pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) ->
     Ok(report(mismatches, scope, None))
 }
 
-async fn reads_passwords(client: &Client) -> Result<bool, PgError> {
+/// Whether the session may read the roles' verifiers.
+pub(super) async fn reads_passwords(client: &Client) -> Result<bool, PgError> {
     let allowed = "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')";
     client.get(&client.one("see whether verifiers are readable", allowed, &[]).await?, 0)
 }

@@ -86,20 +86,19 @@ impl Mismatch {
 
     /// Whether both are still as their server made them.
     pub(super) fn is_initial(&self) -> bool {
-        let initial = |properties: &Properties| properties.get("@initial") == Some(&Property::Plain(Value::Bool(true)));
+        let initial = |properties| is_true(properties, "@initial");
         matches!(&self.kind, Kind::Property { source, target, .. } if initial(source) && initial(target))
     }
 
     /// Whether a migration leaves it like that, and nothing is lost: the source's writers are locked out, the target's are not;
-    /// an index whose building failed is in no dump, unlike one of a
-    /// partitioned table that waits for its parts; whoever creates a role may administer it.
+    /// an index whose building failed is in no dump, unlike one of a partitioned table that waits for its parts; whoever
+    /// creates a role may administer it; schema `public` belongs to whom each server gives it to.
     pub(super) fn is_intended(&self) -> bool {
         match &self.kind {
-            Kind::Property { name, target, .. } => match (self.class, name.as_str()) {
+            Kind::Property { name, source, target } => match (self.class, name.as_str()) {
                 ("database", "setting default_transaction_read_only") => !target.contains_key(name),
-                ("membership", "admin") => {
-                    is_own(target) && target.get(name) == Some(&Property::Plain(Value::Bool(true)))
-                }
+                ("schema", "owner") => [source, target].into_iter().all(|side| is_true(side, "@initial owner")),
+                ("membership", "admin") => is_own(target) && is_true(target, name),
                 _ => false,
             },
             Kind::Missing(properties) => {
@@ -131,7 +130,11 @@ impl Mismatch {
 
 /// Whether a membership is that of the user who asks.
 fn is_own(properties: &Properties) -> bool {
-    properties.get("@own") == Some(&Property::Plain(Value::Bool(true)))
+    is_true(properties, "@own")
+}
+
+fn is_true(properties: &Properties, name: &str) -> bool {
+    properties.get(name) == Some(&Property::Plain(Value::Bool(true)))
 }
 
 /// What differs between two lists of objects. `sparse`: an object that is not listed has no properties.

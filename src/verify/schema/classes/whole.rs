@@ -33,6 +33,7 @@ fn schemas(versions: Versions) -> Sql {
     sql!(
         "select {}, pg_catalog.quote_ident(n.nspname), pg_catalog.jsonb_build_object(
             'owner', {}, 'privileges of', {},
+            '@initial owner', n.nspname = 'public' and n.nspowner = {},
             '@initial', n.nspname = 'public' and n.nspowner = {} and n.nspacl is not distinct from (
                 select i.initprivs from pg_catalog.pg_init_privs i
                 where i.classoid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and i.objoid = n.oid))
@@ -41,6 +42,7 @@ fn schemas(versions: Versions) -> Sql {
         address("pg_namespace", "n.oid"),
         role("n.nspowner"),
         privileges(versions, "n.nspacl", "n", "n.nspowner"),
+        owner,
         owner,
         schema("n.nspname"),
         users("pg_namespace", "n.oid")
