@@ -3,11 +3,9 @@
 use super::example::{Example, pattern};
 use super::*;
 use crate::facts::{
-    Blocker, CandidateIndex, DatabaseSetting, IdentityFlaw, Journal, JournalOrigin, Membership, Persistence, Probe,
-    ReplicaIdentity, ServerVersion, Table, TableKind, fixture,
+    Blocker, DatabaseSetting, Journal, JournalOrigin, Membership, Persistence, Probe, ServerVersion, Table, fixture,
 };
-use crate::settings::{IdentityPolicy, TableFilter};
-use crate::sql::{Ident, QualifiedName};
+use crate::settings::TableFilter;
 
 /// One change, the transfer that follows, and the obstacles that stand in the way of replication.
 pub(crate) type MethodCase = (&'static str, fn(&mut Example), Transfer, &'static [&'static str]);
@@ -197,7 +195,7 @@ fn a_replication_that_runs_is_continued() {
     let plan = example.plan();
     let Work::Continue { content, .. } = &plan.database("app").work else { panic!("{plan:?}") };
     assert_eq!(content.published, [fixture::public("orders")]);
-    assert_eq!(names(&content.recopied), ["cache"]);
+    assert_eq!(content.recopied.iter().map(|table| &table.name).collect::<Vec<_>>(), [&fixture::public("cache")]);
 }
 
 #[test]
@@ -304,115 +302,6 @@ fn journal(origin: JournalOrigin) -> Journal {
 }
 
 #[test]
-fn tables_that_replication_does_not_carry_are_copied_again_at_the_finish() {
-    let mut example = Example::new();
-    let missing = ReplicaIdentity::Missing { candidate: None, full_serves: true };
-    example.source().tables.extend([
-        Table { persistence: Persistence::Unlogged, ..fixture::table("cache") },
-        Table { replica_identity: missing, bytes: 9_000_000, ..fixture::table("log") },
-        Table { kind: TableKind::Partitioned, ..fixture::table("events") },
-        Table { ancestors: vec![fixture::public("events")], ..fixture::table("events_1") },
-        Table { kind: TableKind::Foreign, ..fixture::table("elsewhere") },
-        Table {
-            extension: Some("postgis".to_owned()),
-            configuration: Some("WHERE srid > 998999".to_owned()),
-            ..fixture::table("spatial_ref_sys")
-        },
-    ]);
-    let plan = example.plan();
-    let content = plan.content("app");
-    assert_eq!(names(&content.tables)[0], "log");
-    assert_eq!(content.published, [fixture::public("orders"), fixture::public("events_1")]);
-    assert_eq!(names(&content.recopied), ["log", "cache", "spatial_ref_sys"]);
-    assert_eq!(content.recopied[2].condition.as_deref(), Some("WHERE srid > 998999"));
-    assert_eq!(content.partition_roots, [fixture::public("events")]);
-}
-
-#[test]
-fn a_policy_publishes_the_tables_that_it_fits_and_copies_the_others_again() {
-    let candidate = || Some(CandidateIndex { name: Ident::new("log_key"), oid: 16_500 });
-    let policies: &[(IdentityPolicy, &[&str], &[&str])] = &[
-        (IdentityPolicy::CopyAtFinish, &[], &["bare", "keyed", "odd", "foreign"]),
-        (IdentityPolicy::Fail, &[], &["bare", "keyed", "odd", "foreign"]),
-        (IdentityPolicy::Full, &["bare", "keyed"], &["odd", "foreign"]),
-        (IdentityPolicy::Index, &["keyed"], &["bare", "odd", "foreign"]),
-        (IdentityPolicy::InsertOnly, &["bare", "keyed", "odd"], &["foreign"]),
-    ];
-    for (policy, published, recopied) in policies {
-        let mut example = Example::new();
-        example.settings.replica_identity = *policy;
-        let table = |name, replica_identity| Table { replica_identity, ..fixture::table(name) };
-        let missing = |candidate, full_serves| ReplicaIdentity::Missing { candidate, full_serves };
-        Example::demote(&mut example.facts.source);
-        example.source().tables = vec![
-            table("bare", missing(None, true)),
-            table("keyed", missing(candidate(), true)),
-            table("odd", ReplicaIdentity::Unusable { flaw: IdentityFlaw::Incomparable, candidate: None }),
-            Table { owned: false, ..table("foreign", missing(candidate(), true)) },
-        ];
-        let plan = example.plan();
-        let content = plan.content("app");
-        let public = |names: &[&str]| names.iter().map(|name| fixture::public(name)).collect::<Vec<_>>();
-        assert_eq!(content.published, public(published), "{policy:?}");
-        assert_eq!(names(&content.recopied), *recopied, "{policy:?}");
-        assert_eq!(plan.transfer("app"), Transfer::SlotHandOver, "{policy:?}");
-        assert_eq!(content.insert_only.len(), if *policy == IdentityPolicy::InsertOnly { 3 } else { 0 });
-        assert_eq!(content.identity_indexes.len(), usize::from(*policy == IdentityPolicy::Index));
-    }
-}
-
-#[test]
-fn a_table_that_the_target_has_keeps_its_own_replica_identity() {
-    for (policy, published) in [(IdentityPolicy::Full, true), (IdentityPolicy::Index, false)] {
-        let mut example = Example::new();
-        example.settings.replica_identity = policy;
-        let candidate = Some(CandidateIndex { name: Ident::new("orders_key"), oid: 16_500 });
-        example.source().tables[0].replica_identity = ReplicaIdentity::Missing { candidate, full_serves: true };
-        example.target().tables.push(fixture::table("orders"));
-        example.target().user_objects = 1;
-        let plan = example.plan();
-        let content = plan.content("app");
-        assert_eq!(content.published.len(), usize::from(published), "{policy:?}");
-        assert!(content.identity_changes.iter().all(|change| !change.on_target), "{policy:?}");
-    }
-}
-
-/// A partitioned table whose two partitions other rows belong to on another server.
-fn moody(example: &mut Example) {
-    let tree = Some(fixture::public("moods"));
-    let leaf = |name| Table {
-        ancestors: vec![fixture::public("moods")],
-        load_through: tree.clone(),
-        bytes: 700,
-        ..fixture::table(name)
-    };
-    let root = Table { kind: TableKind::Partitioned, ..fixture::table("moods") };
-    example.source().tables.extend([root, leaf("moods_0"), leaf("moods_1")]);
-}
-
-#[test]
-fn partitions_by_a_hash_of_oids_are_loaded_through_their_root_and_not_published() {
-    let mut example = Example::new();
-    moody(&mut example);
-    let plan = example.plan();
-    let content = plan.content("app");
-    let tree = content.tables.iter().find(|table| table.name == fixture::public("moods")).unwrap();
-    assert!(tree.partitioned);
-    assert_eq!(tree.bytes, 1400);
-    assert_eq!(names(&content.recopied), ["moods"]);
-    assert_eq!(content.published, [fixture::public("orders")]);
-}
-
-#[test]
-fn one_of_several_such_partitions_is_copied_by_itself() {
-    let mut example = Example::new();
-    moody(&mut example);
-    example.settings.selection.tables = TableFilter::With(vec![pattern("moods_1")]);
-    let plan = example.plan();
-    assert_eq!(names(&plan.content("app").tables), ["moods_1"]);
-}
-
-#[test]
 fn a_new_database_loses_what_the_source_has_dropped() {
     let mut example = Example::new();
     example.add_database("bare");
@@ -423,36 +312,6 @@ fn a_new_database_loses_what_the_source_has_dropped() {
     assert_eq!(plan.migration("bare").drop_initial, [Initial::SchemaPublic, Initial::ExtensionPlpgsql]);
     // The target has this one already.
     assert!(plan.migration("app").drop_initial.is_empty());
-}
-
-#[test]
-fn a_table_filter_leaves_out_rows_and_nothing_else() {
-    let mut example = Example::new();
-    example.source().tables.push(fixture::table("log"));
-    example.settings.selection.tables = TableFilter::Skip(vec![pattern("log")]);
-    let plan = example.plan();
-    assert_eq!(names(&plan.content("app").tables), ["orders"]);
-    assert_eq!(plan.content("app").published, [fixture::public("orders")]);
-    assert_eq!(plan.content("app").sequences.len(), 1);
-}
-
-#[test]
-fn generated_columns_are_not_copied() {
-    let mut example = Example::new();
-    example.source().tables[0].columns[1].generated = true;
-    let plan = example.plan();
-    assert_eq!(plan.content("app").tables[0].columns, [crate::sql::Ident::new("id")]);
-}
-
-#[test]
-fn rows_go_in_binary_only_into_the_same_types() {
-    let mut example = Example::new();
-    assert!(example.plan().content("app").tables[0].binary);
-    let mut there = fixture::table("orders");
-    there.columns[0].type_name = "integer".to_owned();
-    example.target().tables.push(there);
-    example.target().user_objects = 1;
-    assert!(!example.plan().content("app").tables[0].binary);
 }
 
 #[test]
@@ -542,10 +401,6 @@ fn extensions_that_are_there_excluded_or_the_providers_are_not_created() {
     example.target().extensions.push(fixture::extension("hstore", "1.0"));
     example.settings.selection.excluded_extensions = vec!["citext".to_owned()];
     assert_eq!(example.plan().migration("app").skipped_extensions, ["plpgsql", "hstore", "citext", "rds_tools"]);
-}
-
-fn names(tables: &[TablePlan]) -> Vec<&str> {
-    tables.iter().map(|TablePlan { name: QualifiedName { name, .. }, .. }| name.as_str()).collect()
 }
 
 #[test]
