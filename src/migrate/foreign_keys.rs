@@ -77,6 +77,7 @@ async fn rest(target: &Client, names: &ReplicationNames) -> Result<(), Error> {
             if !target.get::<bool>(&row, 0)? {
                 return Ok::<_, PgError>(());
             }
+            // No session is told when a worker ends.
             tokio::time::sleep(REST_PAUSE).await;
         }
     };

@@ -86,6 +86,7 @@ async fn alter(client: &Client, doing: &str, statement: &Sql) -> Result<(), PgEr
                         client.side()
                     );
                 }
+                // Lets those pass that queued behind our request for the lock.
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
             outcome => return outcome,

@@ -293,6 +293,7 @@ pub(super) async fn drop_slots(
         if !in_use {
             break;
         }
+        // The walsender that was told to end lets go of its slot in its own time, and tells nobody.
         tokio::time::sleep(DROP_PAUSE).await;
     }
     Ok(dropped)

@@ -105,6 +105,7 @@ pub(super) async fn until_created<T>(
     loop {
         tokio::select! {
             created = &mut creation => return Ok(created?),
+            // Not to wait for the slot, but to say what it waits for.
             () = tokio::time::sleep(pause) => pause = REMIND,
         }
         let Some(waits_for) = blockers(context).await? else { continue };

@@ -192,6 +192,7 @@ impl<'a> Watch<'a> {
                 Some(since) if since.elapsed() > RECONNECT_LIMIT => return Err(error.into()),
                 Some(_) => {}
             }
+            // A server that starts again cannot say when it is ready; one that is busy must not be stormed.
             tokio::time::sleep(RECONNECT_PAUSE).await;
             match Self::connect(self.context, self.source.database()).await {
                 Ok((source, target)) => (self.source, self.target) = (source, target),
@@ -255,6 +256,7 @@ impl<'a> Watch<'a> {
                 return Err(Error::new(Kind::Timeout, message));
             }
             let pause = if reading.ready == reading.tables { SOON } else { LATER };
+            // Positions can only be polled: below 19 no server tells when one is reached.
             tokio::time::sleep(pause).await;
         }
     }

@@ -87,6 +87,7 @@ impl Server {
                 Ok((client, _)) => break client,
                 Err(error) if error.is_crowded() && Instant::now() < deadline => {
                     tracing::debug!(target: logger::MIGRATE, "{}: trying again: {}", self.side(), error.words());
+                    // The server frees the place of a session that has ended in its own time.
                     tokio::time::sleep(CROWDED_INTERVAL).await;
                 }
                 Err(error) => return Err(error),

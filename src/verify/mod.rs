@@ -16,7 +16,7 @@ pub use crate::events::{Difference, What};
 use self::schema::Scope;
 use crate::error::{Error, Kind};
 use crate::events::{Event, Events, Failure, NotCompared, Verdict};
-use crate::pg::{PgError, Server};
+use crate::pg::Server;
 use crate::plan::comparison::{Comparison, Contents, DatabaseComparison, State};
 use crate::settings::{Level, Verification};
 
@@ -96,13 +96,12 @@ async fn servers(context: &Context, scope: &Scope) -> Verdict {
             context.source.connect(context.source.maintenance_database()),
             context.target.connect(context.target.maintenance_database())
         )?;
-        let (here, there) = tokio::try_join!(schema::reads_passwords(&source), schema::reads_passwords(&target))?;
-        Ok::<_, PgError>((here && there, schema::compare_servers(&source, &target, scope).await?))
+        schema::compare_servers(&source, &target, scope).await
     };
     match compared.await {
-        Ok((passwords, differences)) => {
-            verdict.differences = differences;
-            if !passwords && !scope.roles.is_empty() {
+        Ok(compared) => {
+            verdict.differences = compared.differences;
+            if !compared.passwords && !scope.roles.is_empty() {
                 let what = "passwords of roles".to_owned();
                 verdict.not_compared.push(NotCompared { what, reason: "a superuser reads them, on both sides" });
             }

@@ -64,8 +64,8 @@ impl Comparison {
 
     fn server(&self) -> BTreeSet<String> {
         let compared = compare_servers(&self.source, &self.target, &self.scope);
-        let differences = self.runtime.block_on(compared).expect("a comparison of roles and databases");
-        differences.iter().map(ToString::to_string).collect()
+        let compared = self.runtime.block_on(compared).expect("a comparison of roles and databases");
+        compared.differences.iter().map(ToString::to_string).collect()
     }
 }
 

@@ -81,6 +81,7 @@ impl<'a> Arrival<'a> {
                 let database = logger::database(self.source.database());
                 tracing::info!(target: logger::MIGRATE, "{database}: waiting for replication, {behind} bytes behind");
             }
+            // Positions can only be polled: below 19 no server tells when one is reached.
             tokio::time::sleep(INTERVAL).await;
         }
     }

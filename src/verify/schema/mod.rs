@@ -49,15 +49,24 @@ pub async fn compare_databases(source: &Client, target: &Client, scope: &Scope) 
 
 /// What differs between the two servers: roles with their memberships and settings, and databases as a whole. The sessions are
 /// in any database, and in no transaction.
-pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) -> Result<Vec<Difference>, PgError> {
+pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) -> Result<Servers, PgError> {
     let (here, there) = tokio::try_join!(reads_passwords(source), reads_passwords(target))?;
-    let classes = |versions| classes::of_server(versions, scope, here && there);
+    let passwords = here && there;
+    let classes = |versions| classes::of_server(versions, scope, passwords);
     let mismatches = catalogs(source, target, classes, attached::Objects::OfServer).await?;
-    Ok(report(mismatches, scope, None))
+    Ok(Servers { differences: report(mismatches, scope, None), passwords })
 }
 
-/// Whether the session may read the roles' verifiers.
-pub(super) async fn reads_passwords(client: &Client) -> Result<bool, PgError> {
+/// What came out of comparing the two servers.
+#[derive(Debug)]
+pub struct Servers {
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// Whether both sides let us read, and so compare, the roles' verifiers.
+    pub passwords: bool,
+}
+
+async fn reads_passwords(client: &Client) -> Result<bool, PgError> {
     let allowed = "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')";
     client.get(&client.one("see whether verifiers are readable", allowed, &[]).await?, 0)
 }
