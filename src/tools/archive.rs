@@ -52,9 +52,8 @@ pub async fn dump_schema(
     if let Some(snapshot) = request.snapshot {
         command = command.option("--snapshot", snapshot);
     }
-    // Statistics are strings that our own sessions send, in which a backslash is one.
-    let settings: &[_] = if request.statistics { &[("standard_conforming_strings", "on")] } else { &[] };
-    let command = command.connect(source, settings);
+    // Our own sessions send what is in the archive, and a backslash in a string is one there.
+    let command = command.connect(source, &[("standard_conforming_strings", "on")]);
     let mut last_words = Tail::default();
     let finished = command
         .run(cancel, |line| {
@@ -116,7 +115,7 @@ pub async fn restore(
     request: RestoreRequest<'_>,
     cancel: &CancellationToken,
 ) -> Result<RestoreOutcome, ToolError> {
-    let list = write_list(request.list).map_err(ToolError::List)?;
+    let list = list_file(request.list).map_err(ToolError::List)?;
     let jobs = request.jobs.max(1);
     let mut command = ToolCommand::new(&tools.pg_restore).arg("--no-tablespaces").option("--use-list", list.path());
     // Without --verbose a single pg_restore does not say which entry an error is about; of several workers, the less they
@@ -152,7 +151,7 @@ pub async fn restore(
 }
 
 /// A file for `--use-list`.
-pub(super) fn write_list(list: &str) -> std::io::Result<NamedTempFile> {
+pub(super) fn list_file(list: &str) -> std::io::Result<NamedTempFile> {
     let mut file = NamedTempFile::with_prefix("pg_migrate-list-")?;
     file.write_all(list.as_bytes())?;
     Ok(file)
@@ -164,7 +163,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::tools::{Context, Ending, classify, find_all};
+    use crate::tools::{Context, Ending, Missing, classify, find_all};
 
     fn testdata(path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/testdata").join(path)
@@ -213,7 +212,7 @@ mod tests {
         --no-password
         --dbname=host=db dbname=app
         LC_ALL=C
-        PGOPTIONS=-c work_mem=1MB
+        PGOPTIONS=-c work_mem=1MB -c standard_conforming_strings=on
         PGPASSFILE=/run/passfile
         ");
     }
@@ -290,7 +289,7 @@ mod tests {
         assert_eq!((outcome.errors.len(), outcome.ending, outcome.status.code()), (4, Ending::Complete, Some(1)));
         assert_eq!(outcome.last_words.last().unwrap(), "pg_restore: warning: errors ignored on restore: 4");
         assert!(!outcome.last_words.concat().contains("hunter2"));
-        assert!(!classify(&outcome, &Context::default()).is_success());
+        assert!(!classify(&outcome, &Context::default(), &mut Missing::default()).is_success());
     }
 
     #[tokio::test]
