@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use super::copy::{Load, Pool};
 use super::large_objects::Carrying;
 use super::lock::Lock;
@@ -151,20 +153,24 @@ impl Run<'_> {
             bytes: work.iter().map(copy::Work::bytes).sum(),
         });
         let builds = Builds::new(context, &archive, manner, content, |_| false)?;
+        let (complete, mut completed) = mpsc::unbounded_channel();
         let copy = async {
-            self.pool.copy(name, snapshot.name(), work).await?;
+            self.pool.copy(name, snapshot.name(), work, Some(complete)).await?;
             self.notice_all(large_objects.conclude(name));
             snapshot.release().await;
             self.stage(Stage::Indexes);
             builds.all_rows_are_there();
             Ok(())
         };
-        tokio::try_join!(copy, builds.run(jobs))?;
+        let tell = async {
+            while let Some(table) = completed.recv().await {
+                builds.rows_are_there(&table);
+            }
+            Ok(())
+        };
+        tokio::try_join!(copy, tell, builds.run(jobs))?;
         archive.restore_after_data(context, manner, &builds).await?;
-        archive
-            .restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new())
-            .await?
-            .into_result(name)?;
+        archive.restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new()).await?.into_result(name)?;
         archive.restore_privileges(context, manner).await?;
 
         if migration.transfer == Transfer::SlotHandOver {
@@ -208,15 +214,13 @@ impl Run<'_> {
         watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
-        let builds = Builds::new(context, &archive, manner, content, |entry| is_identity(entry, &content.identity_indexes))?;
+        let builds =
+            Builds::new(context, &archive, manner, content, |entry| is_identity(entry, &content.identity_indexes))?;
         builds.all_rows_are_there();
         builds.run(jobs).await?;
         archive.restore_after_data(context, manner, &builds).await?;
         if content.recopied.is_empty() {
-            archive
-                .restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new())
-                .await?
-                .into_result(name)?;
+            archive.restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new()).await?.into_result(name)?;
         } else {
             foreign_keys::restore(context, &archive, manner, content, names, &mut watch, jobs).await?;
         }

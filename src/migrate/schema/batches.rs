@@ -16,8 +16,7 @@ use crate::tools::{Entry, Piece};
 const AT_ONCE: usize = 100;
 
 /// What a session needs to take an archive's SQL, as the head of every dump sets it; the rest every session of ours has.
-const PREPARE: &str =
-    "set synchronous_commit = off; set xmloption = content; set client_min_messages = warning";
+const PREPARE: &str = "set synchronous_commit = off; set xmloption = content; set client_min_messages = warning";
 
 /// A session that creates entries.
 pub(super) async fn open(context: &Context, database: &str) -> Result<Client, Error> {
@@ -53,7 +52,7 @@ pub(super) async fn create(client: &Client, archive: &Archive, entries: &[&Entry
     // One message is one transaction.
     match client.run("create objects", Sql::from_archive(text).shown_as(&description(entries))).await {
         Ok(()) => Ok(true),
-        Err(error) if error.code().is_some() => {
+        Err(error) if error.is_refusal() => {
             let database = logger::database(client.database());
             tracing::debug!(target: logger::TARGET, "{database}: refused, and tried one by one: {}", error.words());
             Ok(false)

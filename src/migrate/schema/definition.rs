@@ -29,12 +29,19 @@ impl IndexDefinition {
         let mut all = statements(text);
         let first = all.next()?;
         let mut rest = all.map(Sql::from_archive);
-        if let Some(after) = first.strip_prefix("CREATE INDEX ").or_else(|| first.strip_prefix("CREATE UNIQUE INDEX ")) {
+        if let Some(after) = first.strip_prefix("CREATE INDEX ").or_else(|| first.strip_prefix("CREATE UNIQUE INDEX "))
+        {
             let (index, after) = identifier(after)?;
             let after = after.strip_prefix(" ON ")?;
             let (table, after) = qualified(after.strip_prefix("ONLY ").unwrap_or(after))?;
             let finish = rest.collect();
-            return Some(Self { table, index, create: Some(Sql::from_archive(first)), finish, calls_out: calls_out(after) });
+            return Some(Self {
+                table,
+                index,
+                create: Some(Sql::from_archive(first)),
+                finish,
+                calls_out: calls_out(after),
+            });
         }
         let (table, constraint, body) = constraint(first)?;
         if let Some(key) = Key::read(body) {
@@ -91,7 +98,11 @@ impl<'a> Key<'a> {
             columns.push_str(options);
         }
         let deferral = rest.strip_suffix(';')?;
-        matches!(deferral, "" | " DEFERRABLE" | " DEFERRABLE INITIALLY DEFERRED").then_some(Self { kind, columns, deferral })
+        matches!(deferral, "" | " DEFERRABLE" | " DEFERRABLE INITIALLY DEFERRED").then_some(Self {
+            kind,
+            columns,
+            deferral,
+        })
     }
 }
 
@@ -277,7 +288,8 @@ mod tests {
 
     #[test]
     fn functions_of_users_are_seen() {
-        let calls = |what: &str| index(&format!("CREATE INDEX \"i\" ON \"s\".\"t\" USING \"btree\" ({what});")).calls_out;
+        let calls =
+            |what: &str| index(&format!("CREATE INDEX \"i\" ON \"s\".\"t\" USING \"btree\" ({what});")).calls_out;
         assert!(calls("\"public\".\"f\"(\"a\")"));
         assert!(calls("(\"a\" OPERATOR(\"public\".+) 1)"));
         assert!(!calls("\"lower\"(\"a\")"));

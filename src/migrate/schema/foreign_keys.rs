@@ -83,7 +83,7 @@ pub(super) async fn restore<'a>(
 async fn run(client: &Client, key: &ForeignKey, sql: Sql) -> Result<bool, Error> {
     match client.run(format!("restore a foreign key of {}", key.table), sql).await {
         Ok(()) => Ok(true),
-        Err(error) if error.code().is_some() => {
+        Err(error) if error.is_refusal() => {
             let database = logger::database(client.database());
             tracing::debug!(target: logger::MIGRATE, "{database}: a foreign key of {}: {}", key.table, error.words());
             Ok(false)

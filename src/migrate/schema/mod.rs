@@ -59,8 +59,7 @@ impl Archive {
         let contents = tools::contents(&context.tools, &file, &context.cancel).await?;
         let list = contents.write_list(|entry| !entry.is_privilege() && !entry.is_statistics());
         let path = new_file(context, ".sql")?;
-        let sql =
-            SqlFile::write(&context.tools, &file, &list, !rights.owners.kept, &path, &context.cancel).await?;
+        let sql = SqlFile::write(&context.tools, &file, &list, !rights.owners.kept, &path, &context.cancel).await?;
         let pieces = sql.pieces().iter().enumerate().map(|(at, piece)| (piece.dump_id, at)).collect();
         Ok(Self { database: database.to_owned(), file, contents, sql, pieces, missing: Mutex::default() })
     }

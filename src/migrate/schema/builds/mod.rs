@@ -184,7 +184,7 @@ impl<'a> Builds<'a> {
     async fn try_run(&self, client: &Client, build: &Build, sql: Sql) -> Result<bool, Error> {
         match client.run(format!("build index {}", build.index), sql).await {
             Ok(()) => Ok(true),
-            Err(error) if error.code().is_some() => {
+            Err(error) if error.is_refusal() => {
                 let database = logger::database(client.database());
                 tracing::debug!(target: logger::MIGRATE, "{database}: index {}: {}", build.index, error.words());
                 Ok(false)
