@@ -93,8 +93,6 @@ pub struct RestoreRequest<'a> {
     pub archive: &'a Path,
     /// The entries, and nothing else: the text of [`Toc::write_list`].
     pub list: &'a str,
-    /// How many workers create indexes and constraints at the same time; at least 1. With 1, errors are counted exactly.
-    pub jobs: usize,
     /// Objects belong to the user who restores instead of their owners on the source.
     pub no_owner: bool,
     /// Show what pg_restore says as information; otherwise it is in the debug log.
@@ -116,22 +114,17 @@ pub async fn restore(
     cancel: &CancellationToken,
 ) -> Result<RestoreOutcome, ToolError> {
     let list = list_file(request.list).map_err(ToolError::List)?;
-    let jobs = request.jobs.max(1);
-    let mut command = ToolCommand::new(&tools.pg_restore).arg("--no-tablespaces").option("--use-list", list.path());
-    // Without --verbose a single pg_restore does not say which entry an error is about; of several workers, the less they
-    // say the less their messages mix.
-    if request.verbose || jobs == 1 {
-        command = command.arg("--verbose");
-    }
-    if jobs > 1 {
-        command = command.option("--jobs", jobs.to_string());
-    }
+    // Without --verbose it does not say which entry an error is about.
+    let mut command = ToolCommand::new(&tools.pg_restore)
+        .arg("--verbose")
+        .arg("--no-tablespaces")
+        .option("--use-list", list.path());
     if request.no_owner {
         command = command.arg("--no-owner");
     }
     let command = command.connect(target, request.settings).arg(request.archive);
 
-    let mut listener = Listener::new(jobs);
+    let mut listener = Listener::new();
     let mut last_words = Tail::default();
     let finished = command
         .run(cancel, |line| {
@@ -188,7 +181,6 @@ mod tests {
         RestoreRequest {
             archive: Path::new("/tmp/archive"),
             list,
-            jobs: 1,
             no_owner: false,
             verbose: false,
             settings: &[],
@@ -256,7 +248,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let record = dir.path().join("record");
         let request = RestoreRequest {
-            jobs: 4,
             no_owner: true,
             settings: &[("synchronous_commit", "off"), ("search_path", r#""$user", public"#)],
             ..request("7; 2615 1 SCHEMA - app app\n")
@@ -267,8 +258,8 @@ mod tests {
         let record = fs::read_to_string(record).unwrap();
         let record: String = record.split_inclusive('\n').filter(|line| !line.starts_with("--use-list=")).collect();
         insta::assert_snapshot!(record, @r#"
+        --verbose
         --no-tablespaces
-        --jobs=4
         --no-owner
         --no-password
         --dbname=host=db dbname=app

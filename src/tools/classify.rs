@@ -1,7 +1,7 @@
 //! Which errors of `pg_restore` do no harm.
 //!
 //! Each harmless one is a row of [`HARMLESS`], with the reason. A row looks at the server's whole message and at the
-//! command, never at the entry, which parallel workers can mix up. Whatever no row matches is a failure; so is everything
+//! command. Whatever no row matches is a failure; so is everything
 //! from a server whose messages are not in English.
 
 use super::outcome::{Ending, RestoreError, RestoreOutcome};
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn outcome(text: &str) -> RestoreOutcome {
-        let mut listener = Listener::new(1);
+        let mut listener = Listener::new();
         for line in text.lines() {
             listener.line(line);
         }

@@ -61,7 +61,6 @@ pub(super) async fn restore(
     let request = RestoreRequest {
         archive: &archive.file,
         list,
-        jobs: 1,
         no_owner: !manner.rights.owners.kept,
         verbose: context.verbose,
         settings: &settings,
