@@ -4,7 +4,7 @@
 //! Every object is found by its name, which `sql::names` makes from the database's: no record of a run is needed.
 
 use super::replication::WithSlot;
-use super::{Context, identity, journal, privileges, replication};
+use super::{Context, identity, journal, lock, privileges, replication};
 use crate::logger;
 use crate::pg::{Client, PgError, Server};
 use crate::sql::Sql;
@@ -151,6 +151,9 @@ impl Swept {
 /// Undoes what a failed migration of a database may not leave, its replication objects by their `names` and what it has lent,
 /// and says what happened to them.
 pub(super) async fn undo(context: &Context, database: &str, names: Option<&ReplicationNames>) -> Vec<String> {
+    if let Ok(true) = lock::another_has_it(context, database).await {
+        return vec!["nothing is undone: another run of pg_migrate is working on this database".to_owned()];
+    }
     let mut swept = match names {
         Some(names) => drop_replication(&context.source, &context.target, database, names).await,
         None => Swept::default(),
