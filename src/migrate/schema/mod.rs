@@ -54,7 +54,12 @@ impl Archive {
     ) -> Result<Self, Error> {
         let file = new_file(context, ".dump")?;
         let from = context.dump_from.in_database(database);
-        let request = DumpRequest { snapshot, statistics: context.statistics, file: &file };
+        let request = DumpRequest {
+            snapshot,
+            statistics: context.statistics,
+            utf8: !context.not_utf8.contains(database),
+            file: &file,
+        };
         tools::dump_schema(&context.tools, &from, request, &context.cancel).await?;
         let contents = tools::contents(&context.tools, &file, &context.cancel).await?;
         let list = contents.write_list(|entry| !entry.is_privilege() && !entry.is_statistics());
