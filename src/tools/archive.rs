@@ -121,10 +121,8 @@ pub async fn restore(
 ) -> Result<RestoreOutcome, ToolError> {
     let list = list_file(request.list).map_err(ToolError::List)?;
     // Without --verbose it does not say which entry an error is about.
-    let mut command = ToolCommand::new(&tools.pg_restore)
-        .arg("--verbose")
-        .arg("--no-tablespaces")
-        .option("--use-list", list.path());
+    let mut command =
+        ToolCommand::new(&tools.pg_restore).arg("--verbose").arg("--no-tablespaces").option("--use-list", list.path());
     if request.no_owner {
         command = command.arg("--no-owner");
     }
@@ -184,13 +182,7 @@ mod tests {
     }
 
     fn request(list: &str) -> RestoreRequest<'_> {
-        RestoreRequest {
-            archive: Path::new("/tmp/archive"),
-            list,
-            no_owner: false,
-            verbose: false,
-            settings: &[],
-        }
+        RestoreRequest { archive: Path::new("/tmp/archive"), list, no_owner: false, verbose: false, settings: &[] }
     }
 
     #[tokio::test]

@@ -300,8 +300,7 @@ mod tests {
 
     #[test]
     fn giving_up_early_is_not_an_end() {
-        let (errors, ending) =
-            read("pg_restore: error: could not open input file \"x\": No such file or directory", 1);
+        let (errors, ending) = read("pg_restore: error: could not open input file \"x\": No such file or directory", 1);
         assert_eq!(ending, Ending::Aborted);
         assert_eq!(errors[0].message, "could not open input file \"x\": No such file or directory");
         assert_eq!((&errors[0].severity, errors[0].phase), (&None, Phase::Starting));
