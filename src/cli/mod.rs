@@ -1,6 +1,7 @@
 //! The command line as typed. Nothing is decided here: [`crate::settings`] says what it means.
 
 pub mod argv;
+mod size;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -95,6 +96,16 @@ pub struct MigrateOptions {
     /// Index builds and ANALYZEs at the same time, over all databases together [default: like --jobs]
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
+
+    /// maintenance_work_mem of each index build (512MB, 2GB, …) [default: from the target's size and --index-jobs, never less
+    /// than its own setting]
+    #[arg(long, value_name = "SIZE", value_parser = size::size, help_heading = "Method")]
+    pub index_memory: Option<u64>,
+
+    /// max_parallel_maintenance_workers of each index build [default: the target's own setting, less where --index-jobs builds
+    /// would share too few]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024), help_heading = "Method")]
+    pub index_workers: Option<u16>,
 
     /// Directory of pg_dump and pg_restore [default: PATH, then the usual places]
     #[arg(long, value_name = "DIR", help_heading = "Method")]

@@ -168,6 +168,7 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             max_origins: 10,
             usable_connections: 97,
             max_slot_wal_keep_mb: Some(-1),
+            memory: MemorySettings::default(),
         },
         user: User {
             name: "migrator".to_owned(),

@@ -18,7 +18,8 @@ pub use database::{
 pub use reserved::{Reserved, ReservedObject};
 pub use server::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
-    LocaleProvider, Membership, ParameterPrivilege, Role, SecurityLabel, ServerFacts, ServerSettings, Slot, User,
+    LocaleProvider, Membership, MemorySettings, ParameterPrivilege, Role, SecurityLabel, ServerFacts, ServerSettings,
+    Slot, User,
 };
 pub use version::ServerVersion;
 

@@ -122,6 +122,23 @@ pub struct ServerSettings {
     pub usable_connections: i64,
     /// `max_slot_wal_keep_size` in MB, -1 for no limit; `None` below 13.
     pub max_slot_wal_keep_mb: Option<i64>,
+    /// What the server has for building indexes.
+    pub memory: MemorySettings,
+}
+
+/// What a server has for building indexes, as its administrator says.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySettings {
+    /// `shared_buffers`, in kB.
+    pub shared_buffers_kb: i64,
+    /// `effective_cache_size`, in kB.
+    pub effective_cache_size_kb: i64,
+    /// `maintenance_work_mem`, in kB.
+    pub maintenance_work_mem_kb: i64,
+    /// `max_parallel_maintenance_workers`
+    pub max_parallel_maintenance_workers: i64,
+    /// `max_parallel_workers`
+    pub max_parallel_workers: i64,
 }
 
 /// The user of our connections.

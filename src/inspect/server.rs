@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{parameters, roles};
 use crate::facts::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
-    LocaleProvider, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
+    LocaleProvider, MemorySettings, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
 };
 use crate::pg::{Client, PgError, Server};
 
@@ -114,7 +114,11 @@ select name, setting from pg_catalog.pg_settings
 where name in ('wal_level', 'effective_wal_level', 'max_replication_slots', 'max_wal_senders',
                'max_logical_replication_workers', 'max_worker_processes', 'max_sync_workers_per_subscription',
                'max_active_replication_origins', 'max_connections', 'superuser_reserved_connections',
-               'reserved_connections', 'max_slot_wal_keep_size')";
+               'reserved_connections', 'max_slot_wal_keep_size', 'shared_buffers', 'effective_cache_size',
+               'maintenance_work_mem', 'max_parallel_maintenance_workers', 'max_parallel_workers')";
+
+/// In which `shared_buffers` and `effective_cache_size` are counted (`BLCKSZ`).
+const PAGE_KB: i64 = 8;
 
 async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
     let mut found = BTreeMap::new();
@@ -136,6 +140,13 @@ async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
             - or_zero("superuser_reserved_connections")
             - or_zero("reserved_connections"),
         max_slot_wal_keep_mb: number("max_slot_wal_keep_size"),
+        memory: MemorySettings {
+            shared_buffers_kb: or_zero("shared_buffers") * PAGE_KB,
+            effective_cache_size_kb: or_zero("effective_cache_size") * PAGE_KB,
+            maintenance_work_mem_kb: or_zero("maintenance_work_mem"),
+            max_parallel_maintenance_workers: or_zero("max_parallel_maintenance_workers"),
+            max_parallel_workers: or_zero("max_parallel_workers"),
+        },
     })
 }
 

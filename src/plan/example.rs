@@ -127,6 +127,8 @@ fn settings() -> Settings {
         skip_version_check: false,
         jobs: None,
         index_jobs: None,
+        index_memory: None,
+        index_workers: None,
         sequence_margin: 0,
         no_owner: false,
         role_passwords: RolePasswords::default(),

@@ -1,5 +1,6 @@
 //! Facts and settings turned into a plan: every choice is made here, so that `migrate` has none to make. Pure.
 
+mod builds;
 mod capacity;
 pub mod comparison;
 mod content;
@@ -20,6 +21,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
+pub use self::builds::BuildLimits;
 use self::capacity::{Capacity, Share};
 pub use self::extensions::ExtensionPlan;
 pub use self::identity::IdentityChange;
@@ -55,6 +57,8 @@ pub struct Plan {
     pub jobs: usize,
     /// Index builds and ANALYZEs at the same time, over all databases together.
     pub index_jobs: usize,
+    /// What each index build may use.
+    pub builds: BuildLimits,
     /// How many values beyond the source's the target's sequences are set.
     pub sequence_margin: u64,
 }
@@ -323,6 +327,8 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     share_capacity(facts, settings, &mut databases);
     let jobs = jobs(facts, settings.jobs);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
+    let builds =
+        builds::limits(&facts.target.settings.memory, index_jobs, settings.index_memory, settings.index_workers);
     let missing_roles = roles::missing(facts, &roles);
     let parameter_privileges = roles::parameter_privileges(facts, &missing_roles);
     Plan {
@@ -335,6 +341,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
         databases,
         jobs,
         index_jobs,
+        builds,
         sequence_margin: settings.sequence_margin,
     }
 }

@@ -123,6 +123,8 @@ impl Settings {
             skip_version_check: options.skip_db_version_check,
             jobs: options.jobs,
             index_jobs: options.index_jobs,
+            index_memory: options.index_memory,
+            index_workers: options.index_workers,
             sequence_margin: options.sequence_margin,
             no_owner: options.no_owner,
             role_passwords: RolePasswords::default(),
