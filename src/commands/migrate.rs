@@ -131,7 +131,7 @@ async fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, E
 
 fn choose<'a>(found: &'a [ClientTools], facts: &Facts) -> Result<&'a ClientTools, Error> {
     let (source, target) = (facts.source.version.major(), facts.target.version.major());
-    match tools::choose(found, source, target) {
+    match tools::choose(found, facts.source.version, facts.target.version) {
         Choice::Fit(tools) => Ok(tools),
         Choice::NewerThanTarget(tools) => {
             tracing::warn!(
