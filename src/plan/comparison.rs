@@ -241,6 +241,7 @@ mod tests {
             ignore_owners: false,
             jobs: None,
             lag_timeout: std::time::Duration::ZERO,
+            given_passwords: Vec::new(),
         };
         match build(&example.facts, &settings).databases.remove(0).state {
             State::Compared(contents) => *contents,
