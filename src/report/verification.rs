@@ -141,7 +141,7 @@ fn equal(verdict: &Verdict, level: Option<Level>) -> String {
         Some(Level::Full) if verdict.large_objects == 0 => format!("{rows}; all equal{all}"),
         Some(Level::Full) => {
             format!("{rows}, {}; all equal{all}", counted(verdict.large_objects, "large object"))
-        },
+        }
     }
 }
 

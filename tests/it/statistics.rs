@@ -104,9 +104,12 @@ fn a_table_whose_statistics_the_target_refuses_is_analyzed_and_named() {
     let outcome = pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
     let outcome = outcome
         .expect_stderr("table public.odd is analyzed: the target does not take the source's statistics of public.odd: ")
-        .expect_stderr("table public.noisy is analyzed: the target does not take the source's statistics of public.noisy: never");
+        .expect_stderr(
+            "table public.noisy is analyzed: the target does not take the source's statistics of public.noisy: never",
+        );
     outcome.expect_silence_about("public.plain is analyzed");
     assert_eq!(pair.target.value("app", ANALYZED), "noisy odd");
-    let known = "SELECT count(*) FROM pg_stats WHERE tablename IN ('odd', 'noisy') AND attname = 'n' AND n_distinct = 5";
+    let known =
+        "SELECT count(*) FROM pg_stats WHERE tablename IN ('odd', 'noisy') AND attname = 'n' AND n_distinct = 5";
     assert_eq!(pair.target.value("app", known), "2");
 }

@@ -63,8 +63,7 @@ const GIVEN: &str = "this run gave it: --role-passwords";
 /// transaction.
 pub async fn compare_databases(source: &Client, target: &Client, scope: &Scope) -> Result<Compared, PgError> {
     let classes = |versions| classes::of_database(versions, scope);
-    let Catalogs { mut mismatches, unread } =
-        catalogs(source, target, classes, attached::Objects::OfDatabase).await?;
+    let Catalogs { mut mismatches, unread } = catalogs(source, target, classes, attached::Objects::OfDatabase).await?;
     let mut not_compared = not_compared(unread, PRIVILEGED);
     if !scope.replicating {
         let sequences = sequences::compare(source, target, scope).await?;
@@ -84,7 +83,8 @@ pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) ->
     let Catalogs { mismatches, unread } = catalogs(source, target, classes, attached::Objects::OfServer).await?;
     let mut not_compared = not_compared(unread, PRIVILEGED);
     if passwords {
-        let given = scope.given_passwords.iter().map(|role| format!("password of role {}", Ident::new(role).readable()));
+        let given =
+            scope.given_passwords.iter().map(|role| format!("password of role {}", Ident::new(role).readable()));
         not_compared.extend(self::not_compared(given.collect(), GIVEN));
     } else if !scope.roles.is_empty() {
         not_compared.extend(self::not_compared(vec!["passwords of roles".to_owned()], PRIVILEGED));

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Scope, classes};
 use super::object::{Kind, Mismatch, Properties, Property};
+use super::{Scope, classes};
 use crate::inspect::{SequenceState, sequence_states};
 use crate::pg::{Client, PgError};
 use crate::sql::QualifiedName;

@@ -29,12 +29,14 @@ fn options_of_user_mappings_that_one_side_may_not_read_are_named() {
         || pair.program().args(["verify", "-f", "postgres", "-s", &source, "-t", &target, "--output=json"]).run();
     let left_out = r#"WARNING	Database 'app': not compared: options of user mapping PUBLIC server "Far" (a superuser reads them, on both sides)"#;
     let outcome = by_mover().expect_code(0).expect_stderr(left_out);
-    let outcome = outcome.expect_stderr("all equal, as far as they were compared").expect_silence_about("mapping mover");
+    let outcome =
+        outcome.expect_stderr("all equal, as far as they were compared").expect_silence_about("mapping mover");
     let database = &document(&outcome)["verification"]["databases"][0];
     assert_eq!(database["not_compared"][0]["what"], r#"options of user mapping PUBLIC server "Far""#);
     // Who may read both sees what is another.
     pair.target.sql("app", "ALTER USER MAPPING FOR mover SERVER near OPTIONS (SET password 'two')");
-    let difference = "user mapping mover server near: option password is <hidden> on the source and <hidden> on the target";
+    let difference =
+        "user mapping mover server near: option password is <hidden> on the source and <hidden> on the target";
     by_mover().expect_code(6).expect_stderr(difference).expect_stderr(left_out);
     let all = verify(&pair).run().expect_code(6).expect_stderr(difference);
     all.expect_silence_about("not compared").expect_last_line("PGMigrateError: verification found 2 differences");
@@ -57,7 +59,8 @@ fn a_cycling_sequence_that_is_elsewhere_is_named_and_one_that_was_never_set_diff
 #[test]
 fn a_password_that_was_given_differs_only_from_the_next_run_on() {
     let Some(pair) = Pair::start() else { return };
-    pair.source.sql("postgres", r#"CREATE ROLE "App User" LOGIN PASSWORD 'old'; CREATE ROLE other LOGIN PASSWORD 'kept'"#);
+    pair.source
+        .sql("postgres", r#"CREATE ROLE "App User" LOGIN PASSWORD 'old'; CREATE ROLE other LOGIN PASSWORD 'kept'"#);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("passwords");
     fs::write(&file, "App User:new\nother:unused\n").expect("a file of passwords");
@@ -84,10 +87,8 @@ fn a_sequence_that_an_extension_leaves_to_its_users_is_compared() {
         server.add_extension("runner", "default_version = '1.0'\nrelocatable = false\nschema = runner\n", script);
     }
     pair.source.create_database("app");
-    pair.source.sql(
-        "app",
-        "CREATE EXTENSION runner; SELECT setval('runner.jobs', 100); SELECT setval('runner.inner', 100)",
-    );
+    pair.source
+        .sql("app", "CREATE EXTENSION runner; SELECT setval('runner.jobs', 100); SELECT setval('runner.inner', 100)");
     pair.migrate().args(["-f", "postgres", "--force-method=dump", "--verify"]).run().expect_code(0);
     pair.target.sql("app", "SELECT setval('runner.jobs', 7)");
     let outcome = verify(&pair).run().expect_code(6);
