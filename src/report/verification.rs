@@ -202,7 +202,7 @@ mod tests {
     fn rows_that_differ_are_named_after_their_table() {
         let (source, target) = (Rows { count: 2, checksum: Some(7) }, Rows { count: 1, checksum: Some(8) });
         let keys = vec![Key { key: "(id)=(42)".into(), on: Found::SourceOnly }];
-        let what = What::Rows { source, target, keys, unnamed: None };
+        let what = What::Rows { source, target, keys, unnamed: None, reason: None };
         let lines = lines(&verdict(vec![Difference { what, ..difference("table", "shop.orders") }], &[]), None);
         let expected = [
             "Database 'app': table shop.orders: 2 rows on the source and 1 on the target",
