@@ -150,7 +150,7 @@ impl Run<'_> {
             tables: content.tables.len(),
             bytes: work.iter().map(copy::Work::bytes).sum(),
         });
-        self.pool.copy(name, snapshot.name(), work).await?;
+        self.pool.copy(name, snapshot.name(), work, None).await?;
         self.notice_all(large_objects.conclude(name));
         snapshot.release().await;
 

@@ -58,7 +58,7 @@ pub(super) async fn large_objects(
 ) -> Result<Vec<String>, Error> {
     let snapshot = Snapshot::take(context, database).await?;
     let (all, shares) = Carrying::divide(context, database, snapshot.name(), owners).await?;
-    pool.copy(database, snapshot.name(), shares.into_iter().map(Work::LargeObjects).collect()).await?;
+    pool.copy(database, snapshot.name(), shares.into_iter().map(Work::LargeObjects).collect(), None).await?;
     snapshot.release().await;
     Ok(all.conclude(database))
 }

@@ -13,6 +13,7 @@ mod table;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use self::queue::{Item, Queue};
@@ -21,6 +22,7 @@ use super::large_objects::Share;
 use crate::error::Error;
 use crate::events::Event;
 use crate::plan::TablePlan;
+use crate::sql::QualifiedName;
 
 pub(super) use existing::empty;
 pub(super) use table::{Load, Sessions};
@@ -61,8 +63,18 @@ impl Pool {
     }
 
     /// Copies what `work` says of `database` as `snapshot` shows it. Dropping the future takes back what no worker has begun.
-    pub(super) async fn copy(&self, database: &str, snapshot: &str, work: Vec<Work>) -> Result<(), Error> {
-        self.queue.submit(database, snapshot, work).await
+    ///
+    /// `complete` gets the name of each table of `work` once, when the last of its rows is committed; one that a check refused
+    /// at first, when another try has succeeded. A partitioned table stands for all its partitions, as in the plan. The
+    /// channel closes when all is done, and after a failure, or when the future is dropped.
+    pub(super) async fn copy(
+        &self,
+        database: &str,
+        snapshot: &str,
+        work: Vec<Work>,
+        complete: Option<mpsc::UnboundedSender<QualifiedName>>,
+    ) -> Result<(), Error> {
+        self.queue.submit(database, snapshot, work, complete).await
     }
 
     /// Waits for the workers to end, once nobody submits any more.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_postgres::error::SqlState;
 
 use super::Work;
 use crate::error::Error;
 use crate::pg::Cause;
+use crate::sql::QualifiedName;
 
 /// What a worker does at once.
 pub(super) struct Item {
@@ -42,6 +43,8 @@ struct Batch {
     refusal: Option<Error>,
     /// Something was copied since the postponed ones were tried.
     progress: bool,
+    /// Who wants to know which tables are complete.
+    complete: Option<mpsc::UnboundedSender<QualifiedName>>,
     result: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
@@ -51,13 +54,20 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a database's work and waits until it is done or a part of it has failed.
-    pub(super) async fn submit(&self, database: &str, snapshot: &str, work: Vec<Work>) -> Result<(), Error> {
+    /// Queues a database's work and waits until it is done or a part of it has failed. Every table that is complete is sent
+    /// to `complete`.
+    pub(super) async fn submit(
+        &self,
+        database: &str,
+        snapshot: &str,
+        work: Vec<Work>,
+        complete: Option<mpsc::UnboundedSender<QualifiedName>>,
+    ) -> Result<(), Error> {
         if work.is_empty() {
             return Ok(());
         }
         let (sender, receiver) = oneshot::channel();
-        let batch = Batch { result: Some(sender), ..Batch::new(snapshot, work) };
+        let batch = Batch { result: Some(sender), complete, ..Batch::new(snapshot, work) };
         self.state().batches.insert(database.to_owned(), batch);
         self.changed.notify_waiters();
         let withdraw = Withdraw { queue: self, database };
@@ -104,6 +114,7 @@ impl Queue {
             Err(error) => Some(Err(error)),
             Ok(()) => {
                 batch.progress = true;
+                batch.tell(&item.work);
                 batch.next_round()
             }
         };
@@ -135,7 +146,15 @@ impl Batch {
             postponed: Vec::new(),
             refusal: None,
             progress: false,
+            complete: None,
             result: None,
+        }
+    }
+
+    /// Says that a table is complete, to whoever wants to know and still listens.
+    fn tell(&self, work: &Work) {
+        if let (Work::Table(table, _), Some(complete)) = (work, &self.complete) {
+            drop(complete.send(table.name.clone()));
         }
     }
 
@@ -199,7 +218,6 @@ mod tests {
     use super::*;
     use crate::migrate::copy::Load;
     use crate::plan::TablePlan;
-    use crate::sql::QualifiedName;
 
     fn table(name: &str, bytes: u64) -> Work {
         let table = TablePlan {
@@ -241,9 +259,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_table_is_complete_once_it_is_committed_and_the_channel_ends_with_the_work() {
+        let queue = Queue::default();
+        let (sender, mut complete) = mpsc::unbounded_channel();
+        let wait = queue.submit("a", "s", vec![table("t", 1), table("u", 2)], Some(sender));
+        let work = async {
+            for expected in ["u", "t"] {
+                let item = queue.take().await.unwrap();
+                assert!(complete.try_recv().is_err());
+                queue.done(item, Ok(()));
+                assert_eq!(complete.recv().await, Some(QualifiedName::new("public", expected)));
+            }
+            assert_eq!(complete.recv().await, None);
+        };
+        let (outcome, ()) = tokio::join!(wait, work);
+        outcome.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_failure_ends_the_wait_and_withdraws_the_rest() {
         let queue = Queue::default();
-        let wait = queue.submit("a", "s", vec![table("t", 1), table("u", 2)]);
+        let wait = queue.submit("a", "s", vec![table("t", 1), table("u", 2)], None);
         let fail = async {
             let item = queue.take().await.unwrap();
             queue.done(item, Err(Error::new(crate::error::Kind::Failed, "no")));
