@@ -101,8 +101,8 @@ fn what_was_added_to_operator_families_of_others_is_announced_and_a_difference_u
         .expect_stderr(&added("public.btree_hstore_ops USING btree", r#"FUNCTION 1 (public.hstore, text) public."Compare"(public.hstore,text), OPERATOR 1 public.<(public.hstore,text)"#))
         .expect_stderr(&added("pg_catalog.integer_ops USING hash", "OPERATOR 1 public.<=>(public.odd,public.odd)"))
         .expect_stderr("operator family pg_catalog.integer_ops using hash: added operators is 1 public.<=>(public.odd,public.odd) s on the source and none on the target")
-        .expect_stderr("operator family public.btree_hstore_ops using btree: added functions is ")
-        .expect_stderr("operator family public.btree_hstore_ops using btree: added operators is ");
+        .expect_stderr("operator family public.btree_hstore_ops using btree: added functions is 1 (public.hstore, text) public.\"Compare\"(public.hstore,text) on the source and none on")
+        .expect_stderr("operator family public.btree_hstore_ops using btree: added operators is 1 public.<(public.hstore,text) s on the source and none on");
     // What the announcement says cures it.
     let fixes = outcome.stderr.lines().filter_map(|line| line.split_once("target database \"app\": "));
     let fixes: Vec<_> = fixes.map(|(_, fix)| fix.to_owned()).filter(|fix| fix.starts_with("ALTER OPERATOR")).collect();

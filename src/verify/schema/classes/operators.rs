@@ -11,7 +11,7 @@ pub(super) fn classes(versions: Versions) -> Vec<Class> {
         Class::new("cast", casts()),
         Class::new("operator", operators()),
         Class::new("operator family", operator_families()),
-        Class { sparse: true, ..Class::new("operator family", family_additions(versions)) },
+        Class { sparse: true, ..Class::new("operator family", family_additions()) },
         Class::new("operator class", operator_classes()),
         Class::new("collation", collations(versions)),
         Class::new("conversion", conversions()),
@@ -87,19 +87,19 @@ fn operator_families() -> Sql {
     )
 }
 
-/// What was added to families of extensions and of the system. A newer server's extensions, and its own scripts, may have
-/// added more: between majors only what is about something of a user is compared.
-fn family_additions(versions: Versions) -> Sql {
-    let about = |catalog: &'static str, oid: &'static str| sql!("({})", users(catalog, oid));
-    let of_users = |reference: Sql, left: &'static str, right: &'static str| {
-        let same_major = versions.own.major() == versions.other.major();
-        let types = sql!(
-            "exists (select from pg_catalog.pg_type t where t.oid in ({}, {}) and t.typcategory <> 'A' and {})",
+/// What was added to families of extensions and of the system, as far as it is about something of a user: what their own
+/// scripts add differs between versions. Array types of an extension's types are no members of it. Comments on the families
+/// are their owners'.
+fn family_additions() -> Sql {
+    let of_users = |object: Sql, left: &'static str, right: &'static str| {
+        let types = users("pg_type", "t.oid");
+        sql!(
+            "({} or exists (select from pg_catalog.pg_type t where t.oid in ({}, {}) and t.typcategory <> 'A' and {}))",
+            object,
             left,
             right,
-            users("pg_type", "t.oid")
-        );
-        sql!("({} or {} or {})", if same_major { "true" } else { "false" }, reference, types)
+            types
+        )
     };
     sql!(
         "select 'pg_catalog.pg_opfamily'::pg_catalog.regclass::pg_catalog.oid, 0::pg_catalog.oid, 0,
@@ -119,8 +119,8 @@ fn family_additions(versions: Versions) -> Sql {
         join pg_catalog.pg_am am on am.oid = f.opfmethod
         where not ({})",
         qualified("n.nspname", "f.opfname"),
-        of_users(about("pg_operator", "a.amopopr"), "a.amoplefttype", "a.amoprighttype"),
-        of_users(about("pg_proc", "a.amproc::pg_catalog.oid"), "a.amproclefttype", "a.amprocrighttype"),
+        of_users(users("pg_operator", "a.amopopr"), "a.amoplefttype", "a.amoprighttype"),
+        of_users(users("pg_proc", "a.amproc::pg_catalog.oid"), "a.amproclefttype", "a.amprocrighttype"),
         users("pg_opfamily", "f.oid")
     )
 }
