@@ -180,7 +180,7 @@ pub struct MigrateOptions {
     #[command(flatten)]
     pub output: OutputOptions,
 
-    /// Show pg_restore's --verbose output
+    /// Show every object that is created, and pg_restore's --verbose output where it is needed
     #[arg(short, long, help_heading = "Output")]
     pub verbose: bool,
 

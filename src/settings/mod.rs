@@ -68,7 +68,7 @@ pub struct Settings {
     pub admin_sql: Option<PathBuf>,
     /// Tables that already have rows on the target are added to.
     pub append: bool,
-    /// Show pg_restore's `--verbose` output.
+    /// Show every object that is created, and pg_restore's `--verbose` output.
     pub verbose: bool,
     /// Identifies the run in every log line.
     pub migration_id: String,
