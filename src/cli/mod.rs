@@ -107,7 +107,8 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024), help_heading = "Method")]
     pub index_workers: Option<u16>,
 
-    /// Directory of pg_dump and pg_restore [default: PATH, then the usual places]
+    /// Directory of pg_dump and pg_restore [default: in the usual places and PATH the oldest that fits, but with a target of
+    /// 18 or newer one that carries statistics]
     #[arg(long, value_name = "DIR", help_heading = "Method")]
     pub pgbin: Option<PathBuf>,
 

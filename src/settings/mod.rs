@@ -95,6 +95,8 @@ pub struct Verification {
     pub jobs: Option<NonZeroUsize>,
     /// How long the wait for running replication may take.
     pub lag_timeout: Duration,
+    /// Roles to which this run gives passwords that are not the source's.
+    pub given_passwords: Vec<String>,
 }
 
 /// How much a verification compares; each level includes those before it.
