@@ -117,7 +117,9 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
                      and exists (select from pg_catalog.pg_attribute k
                                  where k.attrelid = h.partrelid and k.attnum = any (h.partattrs) and k.atttypid >= $1)))
            order by p.distance desc limit 1) end,
-       candidate.oid
+       candidate.oid,
+       case when c.reltuples > 0 or c.relpages > 0 and c.reltuples = 0 then c.reltuples::int8 end,
+       (select pg_catalog.count(*) from pg_catalog.pg_index i where i.indrelid = c.oid)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join changed g on g.oid = c.oid
@@ -221,6 +223,8 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         readable: client.get(row, 15)?,
         owned: client.get(row, 16)?,
         bytes: client.get(row, 17)?,
+        rows: client.get::<Option<i64>>(row, 26)?.and_then(|rows| u64::try_from(rows).ok()),
+        indexes: u64::try_from(client.get::<i64>(row, 27)?).unwrap_or(0),
         has_rows: false,
         replica_triggers: client.get(row, 18)?,
         present: client.get(row, 21)?,
