@@ -68,6 +68,8 @@ pub struct Context {
     pub statistics: bool,
     /// The source's version.
     pub source_version: ServerVersion,
+    /// Databases of the source whose text cannot be converted to UTF-8.
+    pub not_utf8: BTreeSet<String>,
     /// How pg_dump reaches the source.
     pub dump_from: Child,
     /// How pg_restore reaches the target.
@@ -78,7 +80,7 @@ pub struct Context {
     pub migration: String,
     /// What the wait is for.
     pub wait: WaitFor,
-    /// pg_restore's `--verbose`, shown.
+    /// Every created object is told, and what pg_restore says with `--verbose`.
     pub verbose: bool,
     /// Roles of the source that the target does not get.
     pub missing_roles: BTreeSet<String>,
