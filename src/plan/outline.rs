@@ -341,7 +341,7 @@ fn outline_tables(source: &DatabaseFacts, content: &Content, tables: &[TablePlan
             indexes: stored.iter().map(|table| table.indexes).sum(),
             parts: 1,
             format: if plan.binary { "binary" } else { "text" },
-            format_reason: (!plan.binary).then(|| match found {
+            format_reason: (!plan.binary).then_some(match found {
                 Some(table) if table.binary_safe => "a column is of another type on the target",
                 _ => "a column's type has no binary form that every server reads alike",
             }),
