@@ -17,6 +17,7 @@ mod connecting;
 mod conninfo;
 mod dry_run;
 mod dump;
+mod encodings;
 mod extensions;
 mod failure;
 mod filters;
