@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -21,7 +21,6 @@ use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
 use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, Transfer, Work};
 use crate::settings::Method;
-use crate::sql::QualifiedName;
 
 /// How far a database has come, for whoever has to clean up after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +45,6 @@ struct Run<'a> {
     database: &'a DatabasePlan,
     progress: std::sync::Mutex<Progress>,
     notices: std::sync::Mutex<Vec<String>>,
-    /// Relations that have the source's statistics.
-    known: OnceLock<BTreeSet<QualifiedName>>,
 }
 
 /// Migrates one database, or finishes its migration, and reports how it went.
@@ -64,7 +61,6 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
             Work::Unreachable { .. } | Work::Migrate(_) => Progress::Untouched,
         }),
         notices: std::sync::Mutex::new(Vec::new()),
-        known: OnceLock::new(),
     };
     let work = Box::pin(async {
         match &database.work {
@@ -241,8 +237,7 @@ impl Run<'_> {
         self.stage(Stage::Analyze);
         let carried = statistics::carry(context, archive, migration).await?;
         self.notice_all(carried.notices);
-        let known = self.known.get_or_init(|| carried.tables);
-        let unknown = analyze::without(&migration.content, known);
+        let unknown = analyze::without(&migration.content, &carried.tables);
         self.notice_all(analyze::analyze(context, name, &unknown, self.plan.index_jobs).await?);
         self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())
@@ -298,9 +293,7 @@ impl Run<'_> {
 
     /// Brings sequences and materialized views up to date, and returns what failed, which is among the notices, too.
     async fn refresh(&self, content: &Content) -> Result<Vec<String>, Error> {
-        let (context, name) = (self.context, &self.database.name);
-        let (margin, known) = (self.plan.sequence_margin, self.known.get());
-        let refreshed = finish::refresh(context, name, content, margin, known.unwrap_or(&BTreeSet::new())).await?;
+        let refreshed = finish::refresh(self.context, &self.database.name, content, self.plan.sequence_margin).await?;
         self.notice_all(refreshed.notices);
         self.notice_all(refreshed.failures.clone());
         Ok(refreshed.failures)

@@ -1,8 +1,6 @@
 //! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
 //! materialized views, the source's own publications, event triggers.
 
-use std::collections::BTreeSet;
-
 use super::copy::{Load, Pool, Sessions, Work};
 use super::large_objects::Carrying;
 use super::schema::Archive;
@@ -11,7 +9,6 @@ use super::{Context, materialized_views, sequences};
 use crate::error::Error;
 use crate::logger;
 use crate::plan::{Content, Owners, Rights};
-use crate::sql::QualifiedName;
 
 /// What bringing up to date came to.
 #[derive(Debug, Default)]
@@ -24,17 +21,16 @@ pub(super) struct Refreshed {
 }
 
 /// Values of sequences and contents of materialized views: what can be brought up to date at any time.
-/// Sequences are set `margin` values further; views that are `known` have the source's statistics.
+/// Sequences are set `margin` values further.
 pub(super) async fn refresh(
     context: &Context,
     database: &str,
     content: &Content,
     margin: u64,
-    known: &BTreeSet<QualifiedName>,
 ) -> Result<Refreshed, Error> {
     let notices = sequences::carry(context, database, &content.sequences, margin).await?;
     let mut refreshed = Refreshed { notices, failures: Vec::new() };
-    materialized_views::fill(context, database, content, known, &mut refreshed).await?;
+    materialized_views::fill(context, database, content, &mut refreshed).await?;
     Ok(refreshed)
 }
 

@@ -1,7 +1,5 @@
 //! Contents of materialized views: computed anew, because no replication and no schema archive has them.
 
-use std::collections::BTreeSet;
-
 use super::Context;
 use super::finish::Refreshed;
 use crate::error::Error;
@@ -10,12 +8,11 @@ use crate::plan::Content;
 use crate::sql;
 use crate::sql::{QualifiedName, Sql};
 
-/// Fills them, analyzes those that are not `known` to have the source's statistics, and adds to `refreshed` what could not be filled or analyzed, with the reason.
+/// Fills and analyzes them, and adds to `refreshed` what could not be filled or analyzed, with the reason.
 pub(super) async fn fill(
     context: &Context,
     database: &str,
     content: &Content,
-    known: &BTreeSet<QualifiedName>,
     refreshed: &mut Refreshed,
 ) -> Result<(), Error> {
     if content.materialized_views.is_empty() && content.opaque_views.is_empty() {
@@ -28,11 +25,10 @@ pub(super) async fn fill(
         context.check()?;
         match refresh(&client, view, "").await? {
             Some(refusal) => refreshed.failures.push(failure(view, &refusal)),
-            None if known.contains(view) => {}
             None => refreshed.notices.extend(analyze(context, &client, view).await?),
         }
     }
-    fill_opaque(context, &client, &content.opaque_views, known, refreshed).await
+    fill_opaque(context, &client, &content.opaque_views, refreshed).await
 }
 
 /// Autovacuum may come late, or has nothing to do where few rows have changed: the rows are as new as the view. Returns
@@ -53,7 +49,6 @@ async fn fill_opaque(
     context: &Context,
     client: &Client,
     views: &[QualifiedName],
-    known: &BTreeSet<QualifiedName>,
     refreshed: &mut Refreshed,
 ) -> Result<(), Error> {
     let mut waiting = Vec::new();
@@ -69,7 +64,6 @@ async fn fill_opaque(
             context.check()?;
             match refresh(client, view, "").await? {
                 Some(refusal) => refused.push((view, refusal)),
-                None if known.contains(view) => {}
                 None => refreshed.notices.extend(analyze(context, client, view).await?),
             }
         }
