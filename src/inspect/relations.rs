@@ -127,8 +127,11 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
                      and exists (select from pg_catalog.pg_attribute k
                                  where k.attrelid = h.partrelid and k.attnum = any (h.partattrs) and k.atttypid >= $1)))
            order by p.distance desc limit 1) end,
-       candidate.oid
+       candidate.oid,
+       case when c.relkind = 'r' and m.amname = 'heap' then coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+           / pg_catalog.current_setting('block_size')::int8 else 0 end
 from pg_catalog.pg_class c
+left join pg_catalog.pg_am m on m.oid = c.relam
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join changed g on g.oid = c.oid
 cross join lateral (
@@ -219,6 +222,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         readable: client.get(row, 15)?,
         owned: client.get(row, 16)?,
         bytes: client.get(row, 17)?,
+        blocks: u64::try_from(client.get::<i64>(row, 26)?).unwrap_or(0),
         has_rows: false,
         replica_triggers: client.get(row, 18)?,
         present: client.get(row, 21)?,

@@ -143,7 +143,7 @@ impl Run<'_> {
         let (large_objects, shares) =
             Carrying::divide(context, name, snapshot.name(), &migration.rights.owners).await?;
         let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
-        let tables = content.tables.iter().map(|table| copy::Work::Table(table.clone(), load));
+        let tables = copy::Work::tables(&content.tables, load);
         let work: Vec<_> = tables.chain(shares.into_iter().map(copy::Work::LargeObjects)).collect();
         context.events.send(Event::CopyPlanned {
             database: name.to_owned(),
@@ -202,7 +202,7 @@ impl Run<'_> {
         if content.recopied.is_empty() {
             archive.restore_foreign_keys(context, manner, &BTreeSet::new()).await?;
         } else {
-            foreign_keys::restore(context, &archive, manner, content, names, &mut watch).await?;
+            foreign_keys::restore(context, self.pool, &archive, manner, content, names, &mut watch).await?;
         }
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
@@ -252,7 +252,7 @@ impl Run<'_> {
         watch.until_now().await?;
         self.stage(Stage::Finish);
         watch.must_hold_only(&content.seen).await?;
-        finish::copy_again(context, name, content).await?;
+        finish::copy_again(context, self.pool, name, content).await?;
         self.notice_all(finish::large_objects(context, self.pool, name, &rights.owners).await?);
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
+use super::copy::Pool;
 use super::schema::{Archive, Manner};
 use super::wait::Watch;
 use super::{Context, finish, replication};
@@ -29,6 +30,7 @@ const REST_PAUSE: Duration = Duration::from_millis(100);
 /// Restores the foreign keys of `archive` after copying `content.recopied` once more.
 pub(super) async fn restore(
     context: &Context,
+    pool: &Pool,
     archive: &Archive,
     manner: Manner<'_>,
     content: &Content,
@@ -39,7 +41,7 @@ pub(super) async fn restore(
     let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
     let mut there = BTreeSet::new();
     for attempt in 1.. {
-        finish::copy_again(context, database, content).await?;
+        finish::copy_again(context, pool, database, content).await?;
         watch.until_now().await?;
         rest(&target, names).await?;
         let restored = archive.restore_foreign_keys(context, manner, &there).await;
