@@ -119,7 +119,7 @@ async fn work(context: Arc<Context>, queue: Arc<Queue>) {
             // Whatever state they are in: ended sessions roll back.
             sessions = None;
         }
-        queue.done(item, outcome);
+        queue.done(item, outcome.into());
     }
 }
 
