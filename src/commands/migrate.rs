@@ -65,6 +65,13 @@ pub async fn run(
             limit: settings.lag_timeout,
             stop: settings.stop_replication,
         },
+        not_utf8: facts
+            .source
+            .databases
+            .iter()
+            .filter(|entry| !entry.converts_to_utf8())
+            .map(|entry| entry.name.clone())
+            .collect(),
         missing_roles: plan.missing_roles.clone(),
         verbose: settings.verbose,
         target_superuser: facts.target.user.superuser,

@@ -246,6 +246,13 @@ pub struct DatabaseEntry {
     pub properties: DatabaseProperties,
 }
 
+impl DatabaseEntry {
+    /// Whether its text can be converted to UTF-8: it has an encoding, and the server a conversion.
+    pub fn converts_to_utf8(&self) -> bool {
+        !matches!(self.encoding.as_str(), "SQL_ASCII" | "MULE_INTERNAL")
+    }
+}
+
 /// What COMMENT, GRANT and ALTER DATABASE say of a database as a whole; no schema archive holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseProperties {

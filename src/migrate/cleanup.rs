@@ -4,7 +4,7 @@
 //! Every object is found by its name, which `sql::names` makes from the database's: no record of a run is needed.
 
 use super::replication::WithSlot;
-use super::{Context, identity, journal, replication};
+use super::{Context, identity, journal, lock, privileges, replication};
 use crate::logger;
 use crate::pg::{Client, PgError, Server};
 use crate::sql::Sql;
@@ -133,11 +133,35 @@ impl Swept {
             Err(error) => self.left.push(format!("{what}: {}; by hand: {by_hand}", error.words())),
         }
     }
+
+    /// Takes back what is lent in a database of the target.
+    async fn take_back(&mut self, client: &Client) {
+        match privileges::take_back(client).await {
+            Ok(taken) => self.dropped.extend(taken),
+            Err(error) => self.left.push(format!(
+                "CREATE on schemas, lent to those that table {} lists in target database {:?}: {}",
+                journal::table(journal::LENT),
+                client.database(),
+                error.words()
+            )),
+        }
+    }
 }
 
-/// Undoes the replication objects of a database whose migration failed, and says what happened to them.
-pub(super) async fn undo(context: &Context, database: &str, names: &ReplicationNames) -> Vec<String> {
-    let swept = drop_replication(&context.source, &context.target, database, names).await;
+/// Undoes what a failed migration of a database may not leave, its replication objects by their `names` and what it has lent,
+/// and says what happened to them.
+pub(super) async fn undo(context: &Context, database: &str, names: Option<&ReplicationNames>) -> Vec<String> {
+    if let Ok(true) = lock::another_has_it(context, database).await {
+        return vec!["nothing is undone: another run of pg_migrate is working on this database".to_owned()];
+    }
+    let mut swept = match names {
+        Some(names) => drop_replication(&context.source, &context.target, database, names).await,
+        None => Swept::default(),
+    };
+    match context.target.connect(database).await {
+        Ok(client) => swept.take_back(&client).await,
+        Err(error) => tracing::debug!(target: logger::TARGET, "{}: {}", logger::database(database), error.words()),
+    }
     for what in &swept.dropped {
         tracing::info!(target: logger::MIGRATE, "{}: dropped {what}", logger::database(database));
     }
@@ -157,6 +181,12 @@ pub async fn clean_up(source: Option<&Server>, target: Option<&Server>, database
         swept.left.extend(of_these.left);
     }
     if let Some(Ok(client)) = connect(target, database).await {
+        let left = swept.left.len();
+        swept.take_back(&client).await;
+        if swept.left.len() > left {
+            // The journal is the record of it.
+            return swept;
+        }
         let there = "select pg_catalog.to_regnamespace('_pg_migrate') is not null";
         let outcome = async {
             let row = client.one("look for a journal", there, &[]).await?;

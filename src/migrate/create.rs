@@ -1,7 +1,7 @@
 //! The target database.
 
 use super::lock::Lock;
-use super::{Context, copy, journal};
+use super::{Context, copy, journal, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::{DatabaseEntry, JournalOrigin, LocaleProvider, Reserved, ServerVersion};
 use crate::logger;
@@ -51,6 +51,9 @@ pub(super) async fn prepare(context: &Context, database: &str, migration: &Migra
         empty(context, database, &migration.empty_first).await?;
     }
     let client = context.target.connect(database).await?;
+    for what in privileges::take_back(&client).await? {
+        tracing::info!(target: logger::TARGET, "{}: taken back: {what}", logger::database(database));
+    }
     let origin = match &migration.creation {
         Creation::Create(_) | Creation::Recreate(_) => JournalOrigin::Created,
         Creation::UseEmpty { clean } => {

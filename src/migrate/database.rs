@@ -345,8 +345,9 @@ impl Run<'_> {
         let progress = self.progress();
         if outcome.is_err() && progress != Progress::Untouched {
             self.end_sessions().await;
-            if progress == Progress::Incomplete && method == Some(Method::Replication) {
-                self.notice_all(cleanup::undo(self.context, name, &self.database.names).await);
+            if progress == Progress::Incomplete {
+                let names = Some(&self.database.names).filter(|_| method == Some(Method::Replication));
+                self.notice_all(cleanup::undo(self.context, name, names).await);
             }
         }
         let done = if created { "created and migrated database" } else { "migrated to existing database" };

@@ -29,8 +29,9 @@ pub(super) async fn refresh(
     margin: u64,
 ) -> Result<Refreshed, Error> {
     let notices = sequences::carry(context, database, &content.sequences, margin).await?;
-    let failures = materialized_views::fill(context, database, content).await?;
-    Ok(Refreshed { notices, failures })
+    let mut refreshed = Refreshed { notices, failures: Vec::new() };
+    materialized_views::fill(context, database, content, &mut refreshed).await?;
+    Ok(refreshed)
 }
 
 /// Copies once more, whole, the tables that replication did not carry.

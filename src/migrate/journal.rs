@@ -1,7 +1,8 @@
 //! What a target database knows of a migration that has not ended: schema `_pg_migrate`.
 //!
 //! `migration` holds one line, `copied` one for each table, or part of a table, whose rows are committed, written in the same
-//! transaction. A run that finds them knows whose rows a table has, though not that it has all; the finish drops them.
+//! transaction. A run that finds them knows whose rows a table has, though not that it has all; the finish drops them. `lent`
+//! holds one for each privilege that somebody has only while objects are restored.
 
 use crate::error::{Error, Kind};
 use crate::facts::JournalOrigin;
@@ -10,6 +11,9 @@ use crate::plan::EarlierRun;
 use crate::sql;
 use crate::sql::names::JOURNAL_SCHEMA;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
+
+/// Who was given CREATE on which schema for now.
+pub(super) const LENT: &str = "lent";
 
 /// A table of the journal.
 pub(super) fn table(name: &'static str) -> QualifiedName {
@@ -36,6 +40,7 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
          create table {} (schema_name text not null, table_name text not null, rows int8 not null, bytes int8 not null, \
                           appended bool not null, \
                           committed timestamptz not null default pg_catalog.now()); \
+         create table {} (schema_name text not null, role_name text not null); \
          insert into {} values ({}, {}, false, {}, 1); \
          commit",
         schema,
@@ -44,6 +49,7 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
         Literal::new("Journal of a migration by pg_migrate; dropped when it is complete"),
         table("migration"),
         table("copied"),
+        table(LENT),
         table("migration"),
         Literal::new(migration),
         Literal::new(origin),
@@ -137,6 +143,35 @@ pub(super) async fn filled(client: &Client, name: &QualifiedName) -> Result<bool
     );
     let row = client.one("read the journal", question, &[]).await?;
     client.get(&row, 0)
+}
+
+/// Records that `role` has CREATE on `schema` for now, to be run in the transaction that grants it.
+pub(super) fn lent(schema: &str, role: &str) -> Sql {
+    sql!("insert into {} values ({}, {})", table(LENT), Literal::new(schema), Literal::new(role))
+}
+
+/// Forgets that, to be run in the transaction that revokes it.
+pub(super) fn given_back(schema: &str, role: &str) -> Sql {
+    let (schema, role) = (Literal::new(schema), Literal::new(role));
+    sql!("delete from {} where (schema_name, role_name) = ({}, {})", table(LENT), schema, role)
+}
+
+/// Schemas and roles of what is lent, as far as they are still there.
+pub(super) async fn all_lent(client: &Client) -> Result<Vec<(String, String)>, PgError> {
+    // A journal by an earlier version of this program has no such table.
+    let there = "select pg_catalog.to_regclass('_pg_migrate.lent') is not null";
+    let row = client.one("look for a journal", there, &[]).await?;
+    if !client.get::<bool>(&row, 0)? {
+        return Ok(Vec::new());
+    }
+    let question = sql!(
+        "select l.schema_name, l.role_name from {} l \
+         join pg_catalog.pg_namespace n on n.nspname = l.schema_name \
+         join pg_catalog.pg_roles r on r.rolname = l.role_name",
+        table(LENT)
+    );
+    let rows = client.query("read the journal", question, &[]).await?;
+    rows.iter().map(|row| Ok((client.get(row, 0)?, client.get(row, 1)?))).collect()
 }
 
 /// Records that every row, index and constraint is there: from now on nothing may begin again by itself.

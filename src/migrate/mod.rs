@@ -68,6 +68,8 @@ pub struct Context {
     pub statistics: bool,
     /// The source's version.
     pub source_version: ServerVersion,
+    /// Databases of the source whose text cannot be converted to UTF-8.
+    pub not_utf8: BTreeSet<String>,
     /// How pg_dump reaches the source.
     pub dump_from: Child,
     /// How pg_restore reaches the target.

@@ -6,7 +6,7 @@
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::Context;
+use super::{Context, journal};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
 use crate::logger;
@@ -76,16 +76,18 @@ select exists (
 
 /// CREATE on schemas, lent to those who become owners of what is in them: unless a superuser gives it to them, they need
 /// that. On the source they had it once, or a superuser gave it to them.
+///
+/// Every loan is committed together with its record in the journal: whatever ends the run, what is lent is known.
 pub(super) struct Lent {
     client: Client,
-    to: Vec<(Ident, Ident)>,
+    any: bool,
 }
 
 impl Lent {
     /// Lends, where it is needed.
     pub(super) async fn lend(context: &Context, database: &str, rights: &Rights) -> Result<Self, Error> {
         let client = context.target.connect(database).await?;
-        let mut lent = Self { client, to: Vec::new() };
+        let mut lent = Self { client, any: false };
         if context.target_superuser || !rights.owners.kept {
             return Ok(lent);
         }
@@ -98,9 +100,11 @@ impl Lent {
             let names: &[(&(dyn ToSql + Sync), Type)] = &[(&schema, Type::TEXT), (&owner, Type::TEXT)];
             let answer = lent.client.one("look at privileges of owners", LACKS, names).await?;
             if lent.client.get(&answer, 0)? {
+                let record = journal::lent(&schema, &owner);
                 let (schema, owner) = (Ident::new(schema), Ident::new(owner));
-                lent.client.run("lend CREATE", sql!("grant create on schema {} to {}", schema, owner)).await?;
-                lent.to.push((schema, owner));
+                let grant = sql!("begin; {}; grant create on schema {} to {}; commit", record, schema, owner);
+                lent.any = true;
+                lent.client.run("lend CREATE", grant).await?;
             }
         }
         Ok(lent)
@@ -108,11 +112,25 @@ impl Lent {
 
     /// Takes back what was lent.
     pub(super) async fn take_back(self) -> Result<(), Error> {
-        for (schema, owner) in &self.to {
-            self.client.run("take CREATE back", sql!("revoke create on schema {} from {}", schema, owner)).await?;
+        if self.any {
+            take_back(&self.client).await?;
         }
         Ok(())
     }
+}
+
+/// Takes back what the journal says is lent, by this run or an earlier one, and returns it. Schemas and roles that are gone
+/// have taken their privileges with them.
+pub(super) async fn take_back(client: &Client) -> Result<Vec<String>, PgError> {
+    let mut taken = Vec::new();
+    for (schema, role) in journal::all_lent(client).await? {
+        let forget = journal::given_back(&schema, &role);
+        let (schema, role) = (Ident::new(schema), Ident::new(role));
+        let revoke = sql!("begin; revoke create on schema {} from {}; {}; commit", schema, role, forget);
+        client.run("take CREATE back", revoke).await?;
+        taken.push(format!("CREATE on schema {schema}, lent to {role} on the target"));
+    }
+    Ok(taken)
 }
 
 /// The failure, when one is to be told.

@@ -80,7 +80,12 @@ impl Archive {
             .and_then(|file| file.into_temp_path().keep().map_err(|error| error.error))
             .map_err(|error| Error::new(Kind::Failed, "create a file for the schema archive").caused_by(error))?;
         let from = context.dump_from.in_database(database);
-        let request = DumpRequest { snapshot, statistics: context.statistics, file: &file };
+        let request = DumpRequest {
+            snapshot,
+            statistics: context.statistics,
+            utf8: !context.not_utf8.contains(database),
+            file: &file,
+        };
         tools::dump_schema(&context.tools, &from, request, &context.cancel).await?;
         let contents = tools::contents(&context.tools, &file, &context.cancel).await?;
         Ok(Self { database: database.to_owned(), file, contents })

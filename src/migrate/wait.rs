@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::types::Type;
 
+use super::lock::{Lock, Retaken};
 use super::snapshot::must_hold_only;
 use super::{Context, replication};
 use crate::error::{Error, Kind};
@@ -122,6 +123,8 @@ pub(super) struct Watch<'a> {
     published: usize,
     source: Client,
     target: Client,
+    /// What had to be taken again after a server was gone.
+    locks: Vec<Lock>,
 }
 
 impl<'a> Watch<'a> {
@@ -132,7 +135,21 @@ impl<'a> Watch<'a> {
         published: usize,
     ) -> Result<Self, Error> {
         let (source, target) = Self::connect(context, database).await?;
-        Ok(Self { context, names, published, source, target })
+        let mut watch = Self { context, names, published, source, target, locks: Vec::new() };
+        watch.keep_locked().await??;
+        Ok(watch)
+    }
+
+    /// Keeps other runs away also after a restart of a server, which forgets locks. The inner error: one was quicker.
+    async fn keep_locked(&mut self) -> Result<Result<(), Error>, PgError> {
+        for (server, client) in [(&self.context.source, &self.source), (&self.context.target, &self.target)] {
+            match Lock::retake(server, client).await? {
+                Retaken::Held => {}
+                Retaken::Anew(lock) => self.locks.push(lock),
+                Retaken::Lost(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// [`must_hold_only`], for the source as it is now.
@@ -194,13 +211,18 @@ impl<'a> Watch<'a> {
             }
             // A server that starts again cannot say when it is ready; one that is busy must not be stormed.
             tokio::time::sleep(RECONNECT_PAUSE).await;
-            match Self::connect(self.context, self.source.database()).await {
-                Ok((source, target)) => (self.source, self.target) = (source, target),
+            match self.connect_again().await {
+                Ok(locked) => locked?,
                 // The next question fails on the old ones.
                 Err(error) if error.is_disconnection() => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    async fn connect_again(&mut self) -> Result<Result<(), Error>, PgError> {
+        (self.source, self.target) = Self::connect(self.context, self.source.database()).await?;
+        self.keep_locked().await
     }
 
     async fn connect(context: &Context, database: &str) -> Result<(Client, Client), PgError> {

@@ -34,9 +34,8 @@ pub(super) fn script(left: &[AdminStatement], migration_id: &str, written: &str)
          -- harm; what was created before then says that it exists.\n",
         one_line(migration_id)
     );
-    if left.is_empty() {
-        text.push_str("-- Nothing is left.\n");
-    }
+    // psql takes the encoding of the database for that of the file.
+    text.push_str(if left.is_empty() { "-- Nothing is left.\n" } else { "SET client_encoding = 'UTF8';\n" });
     // In the order in which they came: what others need is created before them.
     let mut databases: BTreeMap<Option<&str>, Vec<&AdminStatement>> = BTreeMap::new();
     for statement in left {
@@ -87,6 +86,7 @@ mod tests {
         -- Left to an administrator of the target by pg_migrate, migration a1b2, 2026-01-01T00:00:00Z.
         -- To be run by a superuser, each part in the database that it names, from the top. Running it twice does no
         -- harm; what was created before then says that it exists.
+        SET client_encoding = 'UTF8';
 
         -- In any database
 

@@ -21,6 +21,9 @@ pub struct DumpRequest<'a> {
     pub snapshot: Option<&'a str>,
     /// Include what the planner knows about tables; only 18 and later can.
     pub statistics: bool,
+    /// Write text in UTF-8, which whoever reads the statements expects. Impossible where the database's encoding cannot be
+    /// converted: text is then as it is.
+    pub utf8: bool,
     /// The archive; an existing file is overwritten.
     pub file: &'a Path,
 }
@@ -49,6 +52,9 @@ pub async fn dump_schema(
         .arg("--compress=0")
         .arg("--quote-all-identifiers")
         .option("--file", request.file);
+    if request.utf8 {
+        command = command.arg("--encoding=UTF8");
+    }
     if let Some(snapshot) = request.snapshot {
         command = command.option("--snapshot", snapshot);
     }
@@ -200,7 +206,12 @@ mod tests {
     async fn a_dump_names_the_snapshot_and_includes_everything() {
         let dir = tempfile::tempdir().unwrap();
         let record = dir.path().join("record");
-        let request = DumpRequest { snapshot: Some("00000003-1"), statistics: false, file: Path::new("/tmp/archive") };
+        let request = DumpRequest {
+            snapshot: Some("00000003-1"),
+            statistics: false,
+            utf8: true,
+            file: Path::new("/tmp/archive"),
+        };
         let source = server(&[("FAKE_RECORD", &record)]);
         dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap();
         insta::assert_snapshot!(fs::read_to_string(record).unwrap(), @r"
@@ -209,6 +220,7 @@ mod tests {
         --compress=0
         --quote-all-identifiers
         --file=/tmp/archive
+        --encoding=UTF8
         --snapshot=00000003-1
         --no-password
         --dbname=host=db dbname=app
@@ -222,7 +234,7 @@ mod tests {
     async fn a_dump_with_statistics_still_has_no_rows() {
         let dir = tempfile::tempdir().unwrap();
         let record = dir.path().join("record");
-        let request = DumpRequest { snapshot: None, statistics: true, file: Path::new("/tmp/archive") };
+        let request = DumpRequest { snapshot: None, statistics: true, utf8: false, file: Path::new("/tmp/archive") };
         let source = server(&[("FAKE_RECORD", &record)]);
         dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap();
         insta::assert_snapshot!(fs::read_to_string(record).unwrap(), @r"
@@ -247,7 +259,7 @@ mod tests {
         let words = dir.path().join("words");
         fs::write(&words, "pg_dump: error: query failed: ERROR:  permission denied for table t\n").unwrap();
         let source = server(&[("FAKE_STDERR", &words), ("FAKE_STATUS", Path::new("1"))]);
-        let request = DumpRequest { snapshot: None, statistics: false, file: Path::new("/tmp/archive") };
+        let request = DumpRequest { snapshot: None, statistics: false, utf8: true, file: Path::new("/tmp/archive") };
         let error = dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap_err();
         assert!(error.to_string().ends_with("permission denied for table t"), "{error}");
     }

@@ -74,9 +74,43 @@ fn a_wait_goes_on_after_its_connections_are_lost_and_a_server_restarts() {
     run.wait_for_line("Database 'app': connected again");
     pair.source.crash();
     pair.source.start_again();
-    pair.source.wait_until("app", &format!("EXISTS (SELECT {ours})"));
+    // Other runs are still kept away.
+    pair.source.wait_until("app", "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory')");
+    migrate().run().expect_code(1).expect_stderr("another run of pg_migrate is working on this database of the ");
     gate.open();
     run.wait().expect_code(0).expect_stderr("dbaname: 'app', method: 'replication', status: 'done'");
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_wait_that_lost_its_database_to_another_run_ends_and_undoes_nothing() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 10);
+    let migrate = || pair.migrate().arg("--filtered-db=postgres");
+    migrate().run().expect_code(0);
+    let gate = Gate::Rows.close(&pair.target, "app");
+    pair.source.sql("app", "INSERT INTO gated VALUES (11, 11)");
+    let run = migrate().args(FINISH).spawn();
+    wait_for_readings(&pair, &gate, "app");
+
+    let lock = "FROM pg_locks WHERE locktype = 'advisory'";
+    let key = "SELECT (classid::int8 << 32) + objid::int8";
+    let key = pair.source.value("app", &format!("{key} {lock}"));
+    let other = pair.source.session("app");
+    pair.source.sql("app", &format!("SELECT pg_terminate_backend(pid) {lock}"));
+    other.sql(&format!("SELECT pg_advisory_lock({key})"));
+    pair.source.sql(
+        "app",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pg_migrate %'",
+    );
+    run.wait()
+        .expect_code(1)
+        .expect_stderr("another run of pg_migrate is working on this database of the source")
+        .expect_stderr("replication is left as it is");
+    drop(other);
+    gate.open();
+    migrate().args(FINISH).run().expect_code(0);
     pair.assert_equal("app");
     pair.assert_nothing_left();
 }

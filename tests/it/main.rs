@@ -25,6 +25,7 @@ mod hiding;
 mod in_sync;
 mod interrupt;
 mod large_objects;
+mod lent;
 mod names;
 mod privileges;
 mod real;

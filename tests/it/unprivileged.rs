@@ -242,3 +242,34 @@ fn values_of_an_applications_own_parameters_are_only_in_the_administrators_file(
     let outcome = run(&[]).expect_code(0);
     assert!(!outcome.stdout.contains("hunter2") && !outcome.stderr.contains("hunter2"), "{outcome}");
 }
+
+#[test]
+fn names_and_statements_survive_an_encoding_that_is_not_utf8() {
+    let Some(versions) = Versions::with_target_since(15) else { return };
+    let pair = Pair::of(versions, &Options::default(), &Options::default());
+    pair.source.sql("postgres", "CREATE ROLE app");
+    pair.source
+        .sql("postgres", "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+    pair.source.sql(
+        "latin",
+        r#"CREATE SCHEMA "Straße";
+           CREATE TABLE "Straße"."Größe" ("Maß" text PRIMARY KEY DEFAULT 'ä\é', CHECK ("Maß" <> 'ö'));
+           INSERT INTO "Straße"."Größe" VALUES ('groß');
+           CREATE INDEX "Übersicht" ON "Straße"."Größe" (lower("Maß"));
+           COMMENT ON TABLE "Straße"."Größe" IS 'was größer ist';
+           GRANT USAGE ON SCHEMA "Straße" TO app; GRANT SELECT ("Maß") ON "Straße"."Größe" TO app;
+           CREATE FUNCTION "Straße"."größer"(text, text) RETURNS bool LANGUAGE internal AS 'text_gt' IMMUTABLE STRICT LEAKPROOF;
+           COMMENT ON FUNCTION "Straße"."größer" IS 'größer als';
+           CREATE FUNCTION "löst aus"() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+           CREATE EVENT TRIGGER "Auslöser" ON ddl_command_end EXECUTE FUNCTION "löst aus"()"#,
+    );
+    pair.target.sql("postgres", "CREATE ROLE mover LOGIN CREATEDB CREATEROLE");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("admin.sql");
+    let run = migrate(&pair).args(["-f", "postgres", "--force-method", "dump", "--admin-sql", file.to_str().unwrap()]);
+    run.run().expect_code(0);
+    let psql = Run::program("psql").args(["-qX", "-d", &pair.target.uri("latin"), "-f", file.to_str().unwrap()]);
+    psql.run().expect_code(0);
+    pair.target.sql("latin", "REASSIGN OWNED BY mover TO postgres");
+    pair.assert_equal("latin");
+}

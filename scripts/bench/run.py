@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+"""Migrates the same data with every tool found here, in turn, and writes down what each took.
+
+    BENCH_SETS="A B"     data sets, named like the files in sets/; default: all
+    BENCH_TOOLS="…"      tools, named like the files in tools/; default: all that are found
+    BENCH_ROUNDS=3       each round runs every tool once on every set
+    BENCH_SCALE=1        0.02 is a smoke test
+    BENCH_DIR=…          where data is kept between runs; default: /var/tmp/pg_migrate-bench
+    BENCH_RESULTS=…      go on with this file of results instead of beginning a new one
+    BENCH_TIMEOUT=3600   seconds after which a tool has failed
+    PG_MIGRATE=…         the program; default: target/release/pg_migrate
+
+Results are lines of JSON, one for each run, written at once: an interrupted benchmark can be rendered (render.py), and be
+continued. Every run begins with a new, empty target server, both servers' checkpoints done, and the source's files in memory.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+import check
+import cluster
+import render
+from cluster import Cluster
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+JOBS = "4"
+
+
+def names(directory, suffix=""):
+    """Names of the files there, without the suffix; what is not to be run has another."""
+    found = sorted(os.listdir(f"{HERE}/{directory}"))
+    return [name.removesuffix(suffix) for name in found if (name.endswith(suffix) if suffix else "." not in name)]
+
+
+def chosen(variable, all_of_them):
+    wanted = os.environ.get(variable, "").split() or all_of_them
+    for name in wanted:
+        if name not in all_of_them:
+            raise SystemExit(f"bench: {variable}: there is no {name}; there are: {' '.join(all_of_them)}")
+    return wanted
+
+
+class Tool:
+    """A script in tools/."""
+
+    def __init__(self, name):
+        self.name = name
+        self.script = f"{HERE}/tools/{name}"
+        with open(self.script) as file:
+            lines = file.read().split("\n")
+        self.what = lines[1].removeprefix("# ")
+        limits = [line.removeprefix("# sets:").split() for line in lines if line.startswith("# sets:")]
+        self.sets = limits[0] if limits else None
+
+    def version(self, environment):
+        """What it calls itself; None when it is not installed."""
+        done = subprocess.run([self.script, "version"], env=environment, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+
+class Bench:
+    def __init__(self):
+        self.scale = float(os.environ.get("BENCH_SCALE", "1"))
+        self.directory = os.environ.get("BENCH_DIR", "/var/tmp/pg_migrate-bench")
+        self.program = os.environ.get("PG_MIGRATE", f"{ROOT}/target/release/pg_migrate")
+        cluster.call("mkdir", "-p", self.directory)
+        if len(f"{self.directory}/sources/A-0.05-15/.s.PGSQL.5432") > 100:
+            raise SystemExit(f"bench: BENCH_DIR={self.directory} is too long for the name of a socket")
+        os.makedirs(f"{self.directory}/results", exist_ok=True)
+        started = datetime.datetime.now().strftime("%Y-%m-%dT%H%M%S")
+        self.results = os.environ.get("BENCH_RESULTS", f"{self.directory}/results/{started}.jsonl")
+        self.empty = Cluster(f"{self.directory}/empty")
+        self.target = Cluster(f"{self.directory}/target")
+
+    def source(self, name):
+        """The cluster with this data set, running; built if it has not been, or not from what the file says now."""
+        file = f"{HERE}/sets/{name}.sql"
+        with open(file, "rb") as sql:
+            is_made_of = hashlib.sha256(sql.read() + json.dumps(cluster.SETTINGS).encode()).hexdigest()
+        source = Cluster(f"{self.directory}/sources/{name}-{self.scale:g}")
+        mark = f"{source.directory}/made-of"
+        if not os.path.exists(mark) or open(mark).read() != is_made_of:
+            say(f"building data set {name} at scale {self.scale:g}")
+            source.create()
+            source.start()
+            # In through a pipe: the server's user need not be able to read this directory.
+            subprocess.run(
+                cluster.unprivileged(f"{cluster.BIN}/psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1",
+                    f"--set=scale={self.scale:g}", f"--host={source.directory}", f"--username={cluster.USER}", "--dbname=postgres"),
+                stdin=open(file), stdout=subprocess.DEVNULL, check=True, cwd="/",
+            )  # fmt: skip
+            cluster.call(f"{cluster.BIN}/vacuumdb", "--all", "--freeze", "--analyze", "--quiet", f"--host={source.directory}", f"--username={cluster.USER}")
+            source.stop()
+            cluster.call("sh", "-c", f"printf %s {is_made_of} > '{mark}'")
+        source.stop()
+        source.start()
+        return source
+
+    def new_target(self, source):
+        """An empty target server, and a source as quiet as at first."""
+        self.target.remove()
+        drop_leftovers(source)
+        if not os.path.exists(self.empty.data):
+            self.empty.create()
+        self.target.copy_of(self.empty)
+        self.target.start()
+        for side in (source, self.target):
+            side.psql("postgres", "--command", "CHECKPOINT")
+        for path, _, files in os.walk(f"{source.data}/base"):
+            for file in files:
+                with open(f"{path}/{file}", "rb") as data:
+                    while data.read(1 << 20):
+                        pass
+
+    def environment(self, source=None, scratch=None):
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PG") or name == "PGCOPYDB"},
+            "PATH": f"{cluster.BIN}:{os.environ['PATH']}",
+            "PGUSER": cluster.USER,
+            "PG_MIGRATE": self.program,
+            "JOBS": JOBS,
+            "TARGET_HOST": self.target.directory,
+            "SOURCE_HOST": source.directory if source else "",
+            "DATABASES": " ".join(source.databases()) if source else "",
+            "SCRATCH": scratch or "",
+        }
+
+    def run(self, tool, name, source, expected):
+        """One migration: what it took, and whether everything arrived."""
+        self.new_target(source)
+        scratch, log = f"{self.directory}/scratch", f"{self.directory}/{tool.name}-{name}.log"
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.makedirs(scratch)
+        timeout = os.environ.get("BENCH_TIMEOUT", "3600")
+        environment = self.environment(source, scratch)
+        before = [source.cpu(), self.target.cpu()]
+        busy = cpu_of_machine()
+        measured = subprocess.run(
+            [sys.executable, f"{HERE}/measure.py", timeout, log, tool.script, "run"],
+            env=environment, stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        took = json.loads(measured.stdout)
+        after = [source.cpu(), self.target.cpu()]
+        busy = cpu_of_machine() - busy
+        shutil.rmtree(scratch)
+        took["source_cpu"], took["target_cpu"] = (late - early for late, early in zip(after, before))
+        took["other_cpu"] = max(0, busy - took["cpu"] - took["source_cpu"] - took["target_cpu"])
+        took["failure"] = self.failure(tool, took["code"], source, expected, log)
+        return took
+
+    def failure(self, tool, code, source, expected, log):
+        if code is None:
+            return "it did not end in time"
+        if code != 0:
+            return f"exit code {code}: {check.last_line(log)}"
+        wrong = check.difference(expected, self.target)
+        if wrong is None and tool.name.startswith("pg_migrate"):
+            wrong = check.verify(self.program, source, self.target, cluster.USER, f"{log}.verify")
+        return wrong
+
+    def write(self, line):
+        with open(self.results, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def main(self):
+        tools = {}
+        for tool in map(Tool, chosen("BENCH_TOOLS", names("tools"))):
+            version = tool.version(self.environment())
+            if version:
+                tools[tool.name] = {"version": version, "what": tool.what}
+                self.write({"tool": tool.name, "version": version, "what": tool.what})
+            else:
+                say(f"{tool.name} is not here and left out")
+        self.write({"machine": machine(), "server": cluster.call(f"{cluster.BIN}/postgres", "--version").strip(),
+                    "settings": cluster.SETTINGS, "scale": self.scale})  # fmt: skip
+        for round_ in range(int(os.environ.get("BENCH_ROUNDS", "3"))):
+            for name in chosen("BENCH_SETS", names("sets", ".sql")):
+                source = self.source(name)
+                try:
+                    expected = check.counts(source)
+                    for tool in map(Tool, rotated(tools, round_)):
+                        if tool.sets and name not in tool.sets:
+                            continue
+                        took = self.run(tool, name, source, expected)
+                        self.write({"set": name, "round": round_, "tool": tool.name, "scale": self.scale, **took})
+                        say(f"set {name} round {round_ + 1} {tool.name}: {took['seconds']:.1f} s" + (f", FAILED: {took['failure']}" if took["failure"] else ""))
+                finally:
+                    self.target.remove()
+                    source.stop()
+        say(f"results: {self.results}")
+        print(render.text(render.Results([self.results])))
+
+
+def rotated(tools, round_):
+    """Another tool goes first in each round, so that none is always the one after the machine has rested."""
+    order = list(tools)
+    first = round_ % len(order) if order else 0
+    return order[first:] + order[:first]
+
+
+def drop_leftovers(source):
+    """What a tool that failed has left on the source."""
+    source.psql("postgres", "--command", """
+        SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active;
+        SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active""")  # fmt: skip
+    for database in source.databases():
+        for publication in source.ask(database, "SELECT quote_ident(pubname) FROM pg_publication"):
+            source.psql(database, "--command", f"DROP PUBLICATION {publication}")
+
+
+def cpu_of_machine():
+    """CPU seconds that all processes together have had, and that the host has taken away."""
+    with open("/proc/stat") as file:
+        user, nice, system, _idle, _wait, irq, soft, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def machine():
+    """What a reader has to know about where this ran."""
+    def first(path, key):
+        with open(path) as file:
+            return next((line.split(":", 1)[1].strip() for line in file if line.startswith(key)), "?")
+
+    return {
+        "cpu": first("/proc/cpuinfo", "model name"),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": int(first("/proc/meminfo", "MemTotal").split()[0]) * 1024,
+        "kernel": f"{platform.system()} {platform.release()}",
+        "disk": disk(),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def disk():
+    """Device and file system below the benchmark's directory."""
+    directory = os.environ.get("BENCH_DIR", "/var/tmp/pg_migrate-bench")
+    done = subprocess.run(["df", "--output=source,fstype", directory], capture_output=True, text=True)
+    device, kind = done.stdout.split("\n")[1].split()
+    try:
+        with open(f"/sys/class/block/{os.path.basename(device)}/queue/rotational") as file:
+            spins = {"0": "not rotating", "1": "said to rotate"}[file.read().strip()]
+    except OSError:
+        spins = "of unknown kind"
+    return f"{os.path.basename(device)}, {spins}, {kind}"
+
+
+def say(what):
+    print(f"bench: {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        Bench().main()
+    except KeyboardInterrupt:
+        sys.exit("bench: interrupted; render.py shows what there is")
