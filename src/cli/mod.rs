@@ -102,7 +102,7 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "SIZE", value_parser = size::size, help_heading = "Method")]
     pub split_tables_larger_than: Option<u64>,
 
-    /// Directory of pg_dump and pg_restore [default: PATH, then the usual places]
+    /// Directory of pg_dump and pg_restore [default: in the usual places and PATH the oldest that fits, but with a target of 18 or newer one that carries statistics]
     #[arg(long, value_name = "DIR", help_heading = "Method")]
     pub pgbin: Option<PathBuf>,
 
@@ -186,7 +186,7 @@ pub struct MigrateOptions {
     #[command(flatten)]
     pub output: OutputOptions,
 
-    /// Show pg_restore's --verbose output
+    /// Show every object that is created, and pg_restore's --verbose output where it is needed
     #[arg(short, long, help_heading = "Output")]
     pub verbose: bool,
 

@@ -13,7 +13,7 @@ use super::copy::Pool;
 use super::schema::{Archive, Manner};
 use super::wait::Watch;
 use super::{Context, finish, replication};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::logger;
 use crate::pg::{Client, PgError};
 use crate::plan::Content;
@@ -27,27 +27,38 @@ const ATTEMPTS: u32 = 5;
 const REST_LIMIT: Duration = Duration::from_secs(300);
 const REST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who copies, and how many keys are checked at the same time.
+#[derive(Clone, Copy)]
+pub(super) struct Workers<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) index_jobs: usize,
+}
+
 /// Restores the foreign keys of `archive` after copying `content.recopied` once more.
 pub(super) async fn restore(
     context: &Context,
-    pool: &Pool,
     archive: &Archive,
     manner: Manner<'_>,
     content: &Content,
     names: &ReplicationNames,
     watch: &mut Watch<'_>,
+    workers: Workers<'_>,
 ) -> Result<(), Error> {
     let database = archive.database();
     let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
     let mut there = BTreeSet::new();
     for attempt in 1.. {
-        finish::copy_again(context, pool, database, content).await?;
+        finish::copy_again(context, workers.pool, database, content).await?;
         watch.until_now().await?;
         rest(&target, names).await?;
-        let restored = archive.restore_foreign_keys(context, manner, &there).await;
+        let restored = archive.restore_foreign_keys(context, manner, content, workers.index_jobs, &there).await;
         replication::enable_subscription(&target, names).await?;
-        match restored {
-            Err(error) if error.kind == Kind::Failed && attempt < ATTEMPTS => {
+        let failures = restored?;
+        if attempt == ATTEMPTS {
+            return failures.into_result(database);
+        }
+        match failures.into_quiet_result() {
+            Err(error) => {
                 tracing::warn!(
                     target: logger::MIGRATE,
                     "{}: foreign keys: copying once more, because rows may have gone meanwhile: {}",
@@ -56,7 +67,7 @@ pub(super) async fn restore(
                 );
                 there = common(&source, &target).await?;
             }
-            outcome => return outcome,
+            Ok(()) => return Ok(()),
         }
     }
     Ok(())
