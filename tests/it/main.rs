@@ -17,6 +17,7 @@ mod connecting;
 mod conninfo;
 mod copy;
 mod dump;
+mod encodings;
 mod extensions;
 mod failure;
 mod filters;

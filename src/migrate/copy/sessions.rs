@@ -32,6 +32,8 @@ pub(in crate::migrate) struct Sessions {
     source: Client,
     target: Client,
     snapshot: String,
+    /// The encoding of both databases, in which texts go as they are; `None`: texts go in the sessions' encoding.
+    encoding: Option<String>,
 }
 
 impl Sessions {
@@ -43,8 +45,8 @@ impl Sessions {
         );
         source.run("use the snapshot", begin).await?;
         target.run("prepare to load", "set synchronous_commit = off").await?;
-        same_encoding(&source, &target).await?;
-        Ok(Self { source, target, snapshot: snapshot.to_owned() })
+        let encoding = same_encoding(&source, &target).await?;
+        Ok(Self { source, target, snapshot: snapshot.to_owned(), encoding })
     }
 
     pub(super) fn database(&self) -> &str {
@@ -111,9 +113,10 @@ impl Sessions {
 
     async fn statements(&self, portion: &Portion) -> Result<Statements, PgError> {
         let doing = format!("copy table {}", portion.table().name);
+        let (table, format) = (portion.table(), statements::format(portion.table(), self.encoding.as_deref()));
         let (read, write) = tokio::try_join!(
-            self.source.prepare_copy(&*doing, statements::read(portion.table(), portion.blocks)),
-            self.target.prepare_copy(&*doing, statements::write(portion.table(), portion.is_frozen())),
+            self.source.prepare_copy(&*doing, statements::read(table, portion.blocks, &format)),
+            self.target.prepare_copy(&*doing, statements::write(table, portion.is_frozen(), &format)),
         )?;
         Ok(Statements { read, write })
     }
@@ -192,15 +195,23 @@ fn is_empty(first: &[u8]) -> bool {
     first.starts_with(b"PGCOPY\n\xff\r\n\0") && &first[HEADER.min(first.len())..] == TRAILER
 }
 
-/// Lets bytes of SQL_ASCII databases pass as they are. All others speak UTF8, like our statements and the names in them.
-async fn same_encoding(source: &Client, target: &Client) -> Result<(), PgError> {
+/// Encodings of which UTF8 has every byte. Of others some bytes have no equivalent, those of WIN1252 or EUC_JP for example.
+const WHOLE: [&str; 2] = ["UTF8", "LATIN1"];
+
+/// The encoding of both databases if it is one of which some characters are not in UTF8, which our statements and the names in
+/// them are in. Bytes of SQL_ASCII databases pass as they are.
+async fn same_encoding(source: &Client, target: &Client) -> Result<Option<String>, PgError> {
     let ask = "select pg_catalog.current_setting('server_encoding')";
     let (one, other) =
         tokio::try_join!(source.one("read the encoding", ask, &[]), target.one("read the encoding", ask, &[]))?;
     let (one, other): (String, String) = (source.get(&one, 0)?, target.get(&other, 0)?);
-    if one == "SQL_ASCII" && one == other {
+    if one != other || WHOLE.contains(&one.as_str()) {
+        return Ok(None);
+    }
+    if one == "SQL_ASCII" {
         let set = sql!("set client_encoding = {}", Literal::new(one));
         tokio::try_join!(source.run("set the encoding", set.clone()), target.run("set the encoding", set))?;
+        return Ok(None);
     }
-    Ok(())
+    Ok(Some(one))
 }

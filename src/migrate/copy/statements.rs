@@ -2,11 +2,11 @@
 
 use crate::plan::TablePlan;
 use crate::sql;
-use crate::sql::{Blocks, Sql};
+use crate::sql::{Blocks, Literal, Sql};
 
 /// Reads the rows of `table`, or those in some of its blocks.
-pub(super) fn read(table: &TablePlan, blocks: Option<Blocks>) -> Sql {
-    let (name, list, format) = (&table.name, list(table), format(table));
+pub(super) fn read(table: &TablePlan, blocks: Option<Blocks>, format: &Sql) -> Sql {
+    let (name, list) = (&table.name, list(table));
     let query = match (&table.condition, blocks) {
         (Some(condition), _) => sql!("select {} from only {} {}", list, name, Sql::from_catalog(condition)),
         (None, Some(blocks)) => sql!("select {} from only {} where {}", list, name, blocks.condition()),
@@ -17,13 +17,18 @@ pub(super) fn read(table: &TablePlan, blocks: Option<Blocks>) -> Sql {
 }
 
 /// Writes them; `frozen` as of a table that the transaction has emptied.
-pub(super) fn write(table: &TablePlan, frozen: bool) -> Sql {
+pub(super) fn write(table: &TablePlan, frozen: bool, format: &Sql) -> Sql {
     let option = if frozen { ", freeze" } else { "" };
-    sql!("copy {} {} from stdin (format {}{})", table.name, columns(table), format(table), option)
+    sql!("copy {} {} from stdin (format {}{})", table.name, columns(table), format, option)
 }
 
-fn format(table: &TablePlan) -> &'static str {
-    if table.binary { "binary" } else { "text" }
+/// The format of both, as an option: in `encoding`, where that is not the sessions'. Texts in binary rows always are in the
+/// session's.
+pub(super) fn format(table: &TablePlan, encoding: Option<&str>) -> Sql {
+    match encoding {
+        Some(encoding) => sql!("text, encoding {}", Literal::new(encoding)),
+        None => Sql::from(if table.binary { "binary" } else { "text" }),
+    }
 }
 
 fn list(table: &TablePlan) -> Sql {
@@ -47,18 +52,19 @@ mod tests {
 
     #[test]
     fn a_table_is_read_without_its_children_whatever_else_is_asked() {
-        let plain = with_columns();
-        assert_eq!(read(&plain, None).text(), r#"copy "public"."t" ("id", "a b") to stdout (format text)"#);
+        let read = |table, blocks| read(&table, blocks, &format(&table, None)).text().to_owned();
+        assert_eq!(read(with_columns(), None), r#"copy "public"."t" ("id", "a b") to stdout (format text)"#);
         let part = Blocks::divide(9, 2).first().copied();
-        assert!(read(&plain, part).text().contains(r#"(select "id", "a b" from only "public"."t" where ctid >= "#));
+        assert!(read(with_columns(), part).contains(r#"(select "id", "a b" from only "public"."t" where ctid >= "#));
         let configuration = TablePlan { condition: Some("WHERE id > 1".to_owned()), ..with_columns() };
-        assert!(read(&configuration, None).text().contains(r#"from only "public"."t" WHERE id > 1) to stdout"#));
+        assert!(read(configuration, None).contains(r#"from only "public"."t" WHERE id > 1) to stdout"#));
         let root = TablePlan { partitioned: true, ..with_columns() };
-        assert!(read(&root, None).text().contains(r#"from "public"."t") to stdout"#));
+        assert!(read(root, None).contains(r#"from "public"."t") to stdout"#));
     }
 
     #[test]
     fn a_table_without_columns_has_no_list() {
-        assert_eq!(write(&table("t", 1), true).text(), r#"copy "public"."t"  from stdin (format text, freeze)"#);
+        let text = write(&table("t", 1), true, &format(&table("t", 1), Some("WIN1252"))).text().to_owned();
+        assert_eq!(text, r#"copy "public"."t"  from stdin (format text, encoding 'WIN1252', freeze)"#);
     }
 }
