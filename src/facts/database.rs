@@ -154,6 +154,10 @@ pub struct Table {
     pub bytes: i64,
     /// Blocks of the heap; 0 for what is not stored in blocks of a heap, so that no range of them can be read.
     pub blocks: u64,
+    /// `reltuples`: how many rows VACUUM or ANALYZE counted or estimated; `None` before either came by.
+    pub rows: Option<u64>,
+    /// Its indexes.
+    pub indexes: u64,
     /// Whether it has at least one row; only asked on the target, of tables that the source has too.
     pub has_rows: bool,
     /// Triggers that fire even while replication applies changes (ENABLE ALWAYS or REPLICA).

@@ -81,6 +81,8 @@ pub(crate) fn table(name: &str) -> Table {
         owned: true,
         bytes: 8192,
         blocks: 1,
+        rows: Some(100),
+        indexes: 1,
         has_rows: false,
         replica_triggers: Vec::new(),
         present: true,
