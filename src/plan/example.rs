@@ -130,6 +130,7 @@ fn settings() -> Settings {
         index_jobs: None,
         index_memory: None,
         index_workers: None,
+        split_larger_than: None,
         sequence_margin: 0,
         no_owner: false,
         role_passwords: RolePasswords::default(),

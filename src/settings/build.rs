@@ -127,6 +127,7 @@ impl Settings {
             index_jobs: options.index_jobs,
             index_memory: options.index_memory,
             index_workers: options.index_workers,
+            split_larger_than: options.split_tables_larger_than,
             sequence_margin: options.sequence_margin,
             no_owner: options.no_owner,
             role_passwords: RolePasswords::default(),
