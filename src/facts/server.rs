@@ -262,6 +262,8 @@ pub struct DatabaseProperties {
     pub connection_limit: Option<i32>,
     /// `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET`.
     pub settings: Vec<DatabaseSetting>,
+    /// Its security labels.
+    pub labels: Vec<SecurityLabel>,
     /// What roles other than the owner may do; `None` while nobody has granted or revoked anything.
     pub privileges: Option<Vec<DatabasePrivilege>>,
 }

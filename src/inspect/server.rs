@@ -177,7 +177,12 @@ select d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, pg_catalog.p
              left join pg_catalog.pg_roles g on g.oid = a.grantee
              cross join unnest(array[coalesce(g.rolname::text, ''), a.privilege_type, a.is_grantable::text])
                  with ordinality part(text, position)
-             where a.grantee <> d.datdba order by a.grantee, a.privilege_type, a.is_grantable, part.position) end
+             where a.grantee <> d.datdba order by a.grantee, a.privilege_type, a.is_grantable, part.position) end,
+       array(select part.text
+             from pg_catalog.pg_shseclabel l
+             cross join unnest(array[l.provider, l.label]) with ordinality part(text, position)
+             where l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass and l.objoid = d.oid
+             order by l.provider, part.position)
 from pg_catalog.pg_database d order by d.datname"
         )
     };
@@ -232,6 +237,7 @@ async fn databases(client: &Client) -> Result<Vec<DatabaseEntry>, PgError> {
                     privileges: client
                         .get::<Option<Vec<String>>>(row, 14)?
                         .map(|parts| parts.chunks_exact(3).map(database_privilege).collect()),
+                    labels: roles::labels(&client.get::<Vec<String>>(row, 15)?),
                 },
             })
         })
