@@ -1,6 +1,6 @@
 //! One server: version, settings, the connected user, roles, databases, slots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Probe, ServerVersion};
 use crate::conninfo::Secret;
@@ -122,6 +122,8 @@ pub struct ServerSettings {
     pub usable_connections: i64,
     /// `max_slot_wal_keep_size` in MB, -1 for no limit; `None` below 13.
     pub max_slot_wal_keep_mb: Option<i64>,
+    /// Settings by which parameters of statements reach the server's log, with their values.
+    pub log_parameters: BTreeMap<String, String>,
 }
 
 /// The user of our connections.

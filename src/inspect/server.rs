@@ -114,7 +114,9 @@ select name, setting from pg_catalog.pg_settings
 where name in ('wal_level', 'effective_wal_level', 'max_replication_slots', 'max_wal_senders',
                'max_logical_replication_workers', 'max_worker_processes', 'max_sync_workers_per_subscription',
                'max_active_replication_origins', 'max_connections', 'superuser_reserved_connections',
-               'reserved_connections', 'max_slot_wal_keep_size')";
+               'reserved_connections', 'max_slot_wal_keep_size', 'log_parameter_max_length', 'log_statement',
+               'log_min_duration_statement', 'log_min_duration_sample', 'log_statement_sample_rate',
+               'log_transaction_sample_rate')";
 
 async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
     let mut found = BTreeMap::new();
@@ -136,7 +138,25 @@ async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
             - or_zero("superuser_reserved_connections")
             - or_zero("reserved_connections"),
         max_slot_wal_keep_mb: number("max_slot_wal_keep_size"),
+        log_parameters: log_parameters(&found),
     })
+}
+
+/// Those of `settings` that are set so that some statements are logged with their parameters.
+fn log_parameters(settings: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is = |name: &str, value: &str| settings.get(name).is_some_and(|it| it == value);
+    let logs = |name: &str| match name {
+        "log_statement" => is(name, "all"),
+        "log_min_duration_statement" => !is(name, "-1"),
+        "log_min_duration_sample" => !is(name, "-1") && !is("log_statement_sample_rate", "0"),
+        "log_transaction_sample_rate" => !is(name, "0"),
+        _ => false,
+    };
+    // 13 and later.
+    if is("log_parameter_max_length", "0") {
+        return BTreeMap::new();
+    }
+    settings.iter().filter(|(name, _)| logs(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Besides superusers those may who were granted SET on the parameter (15), or whom the provider's own code lets: only trying
