@@ -96,7 +96,7 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
 
-    /// Directory of pg_dump and pg_restore [default: PATH, then the usual places]
+    /// Directory of pg_dump and pg_restore [default: in the usual places and PATH the oldest that fits, but with a target of 18 or newer one that carries statistics]
     #[arg(long, value_name = "DIR", help_heading = "Method")]
     pub pgbin: Option<PathBuf>,
 
@@ -180,7 +180,7 @@ pub struct MigrateOptions {
     #[command(flatten)]
     pub output: OutputOptions,
 
-    /// Show pg_restore's --verbose output
+    /// Show every object that is created, and pg_restore's --verbose output where it is needed
     #[arg(short, long, help_heading = "Output")]
     pub verbose: bool,
 

@@ -19,7 +19,7 @@ use crate::migrate::{self, Child, Context, WaitFor};
 use crate::pg::Server;
 use crate::plan::{self, Plan};
 use crate::report::{Report, RunReport};
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Settings, Verification};
 use crate::shutdown::Shutdown;
 use crate::tools::{self, Choice, ClientTools};
 use crate::{inspect, validate};
@@ -47,6 +47,8 @@ pub async fn run(
         return Ok(());
     }
     let Prepared { source, target, facts, plan, tools } = prepared;
+    let given_passwords = plan.roles.iter().filter(|role| !role.exists && role.password.is_some());
+    let given_passwords = given_passwords.map(|role| role.role.name.clone()).collect();
     let mut admin_sql = settings.admin_sql.as_deref().map(open_for_append).transpose()?;
     let directory = Scratch::create()
         .map_err(|cause| Error::new(Kind::Failed, "cannot create a temporary directory").caused_by(cause))?;
@@ -95,6 +97,7 @@ pub async fn run(
                 return Ok(());
             }
             let wanted = |name: &str| complete.contains(name);
+            let verification = Verification { given_passwords, ..verification };
             Box::pin(super::verify::compare(source, target, verification, wanted, report, shutdown)).await
         }
     }
@@ -138,7 +141,7 @@ async fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, E
 
 fn choose<'a>(found: &'a [ClientTools], facts: &Facts) -> Result<&'a ClientTools, Error> {
     let (source, target) = (facts.source.version.major(), facts.target.version.major());
-    match tools::choose(found, source, target) {
+    match tools::choose(found, facts.source.version, facts.target.version) {
         Choice::Fit(tools) => Ok(tools),
         Choice::NewerThanTarget(tools) => {
             tracing::warn!(

@@ -41,6 +41,8 @@ pub enum What {
         keys: Vec<Key>,
         /// Why none are named although they were asked for.
         unnamed: Option<String>,
+        /// Why they may differ, where that is known.
+        reason: Option<&'static str>,
     },
     /// Both have it, and its contents are not the same.
     Contents,
@@ -84,14 +86,17 @@ impl fmt::Display for Difference {
             What::Differs { property, source, target } => {
                 write!(f, "{property} is {source} on the source and {target} on the target")
             }
-            What::Rows { source, target, .. } if source.count != target.count => {
-                write!(f, "{} on the source and {} on the target", counted(source.count, "row"), target.count)
-            }
             What::Contents => f.write_str("its contents differ"),
-            What::Rows { source: Rows { count: 1, .. }, .. } => {
-                f.write_str("its only row is not the same on both sides")
+            What::Rows { source, target, reason, .. } => {
+                if source.count != target.count {
+                    write!(f, "{} on the source and {} on the target", counted(source.count, "row"), target.count)?;
+                } else if source.count == 1 {
+                    f.write_str("its only row is not the same on both sides")?;
+                } else {
+                    write!(f, "{} rows on both sides, not all of them the same", source.count)?;
+                }
+                reason.map_or(Ok(()), |reason| write!(f, "; {reason}"))
             }
-            What::Rows { source, .. } => write!(f, "{} rows on both sides, not all of them the same", source.count),
         }
     }
 }

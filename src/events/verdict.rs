@@ -16,7 +16,7 @@ pub struct Verdict {
     pub large_objects: u64,
     /// Tables that were written to faster than replication and comparison could follow: nothing is known to be wrong.
     pub moved: Vec<String>,
-    /// What replication brings only at its finish, and what of the servers may not be read.
+    /// What replication brings only at its finish, and what our users may not read or nobody can judge.
     pub not_compared: Vec<NotCompared>,
     /// What could not be compared.
     pub failures: Vec<Failure>,
@@ -31,6 +31,8 @@ pub struct NotCompared {
     pub what: String,
     /// Why.
     pub reason: &'static str,
+    /// Running replication brings it at its finish.
+    pub later: bool,
 }
 
 /// Something that could not be compared.

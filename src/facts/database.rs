@@ -36,6 +36,8 @@ pub struct DatabaseFacts {
     pub granted_members: Vec<GrantedMember>,
     /// What only some users may create or grant.
     pub reserved: Vec<ReservedObject>,
+    /// What users have added to operator families of extensions and of the system; only asked on the source.
+    pub family_additions: Vec<FamilyAddition>,
     /// Whether some table's owner has not all rights on it that replication needs.
     pub powerless_owners: bool,
     /// Whether schema `public` is ours, or a role's whose rights we have. True where there is none.
@@ -98,6 +100,15 @@ pub struct GrantedMember {
     pub extension: String,
     /// As in GRANT, but without quotes: `FUNCTION public.f(integer)`.
     pub object: String,
+}
+
+/// An operator or function that a user has added to an operator family of an extension or of the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FamilyAddition {
+    /// The family, as SQL: `public.gist_int4_ops USING gist`.
+    pub family: String,
+    /// What was added, as in `ALTER OPERATOR FAMILY … ADD`.
+    pub member: String,
 }
 
 /// A procedural language.

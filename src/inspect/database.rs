@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, materialized_views, relations, reserved, storage};
+use super::{Purpose, materialized_views, operator_families, relations, reserved, storage};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -34,10 +34,16 @@ pub(super) async fn inspect(
         storage::storage(client),
         summary(client),
     )?;
-    let (publication, reserved, journal) = match (client.side(), purpose) {
-        (Side::Source, Purpose::Migrate) => (try_publication(client).await?, reserved::reserved(client).await?, None),
-        (Side::Source, Purpose::Compare) => (Probe::Untried, Vec::new(), None),
-        (Side::Target, _) => (Probe::Untried, Vec::new(), journal(client).await?),
+    let (publication, reserved, family_additions) = match (client.side(), purpose) {
+        (Side::Source, Purpose::Migrate) => {
+            let reserved = reserved::reserved(client).await?;
+            (try_publication(client).await?, reserved, operator_families::additions(client).await?)
+        }
+        (Side::Source, Purpose::Compare) | (Side::Target, _) => (Probe::Untried, Vec::new(), Vec::new()),
+    };
+    let journal = match client.side() {
+        Side::Source => None,
+        Side::Target => journal(client).await?,
     };
     Ok(DatabaseFacts {
         extensions,
@@ -55,6 +61,7 @@ pub(super) async fn inspect(
         dependents: Vec::new(),
         granted_members: Vec::new(),
         reserved,
+        family_additions,
         owns_public: summary.owns_public,
         own_default_privileges: summary.own_default_privileges,
         powerless_owners: summary.powerless_owners,

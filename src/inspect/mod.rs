@@ -3,6 +3,7 @@
 mod database;
 mod dependents;
 mod materialized_views;
+mod operator_families;
 mod parameters;
 mod probe;
 mod relations;

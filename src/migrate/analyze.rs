@@ -47,7 +47,7 @@ pub(super) async fn analyze(
             // Its partitions have their statistics already.
             let only = if root && client.version().analyzes_roots_alone() { "only " } else { "" };
             match client.run(format!("analyze {table}"), sql!("analyze {}{}", only, table)).await {
-                Err(error) if error.code().is_some() => {
+                Err(error) if error.is_refusal() => {
                     notices.push(format!("table {table} has no new statistics: {}", error.words()));
                 }
                 outcome => outcome?,

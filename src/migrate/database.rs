@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use super::copy::{Load, Pool};
 use super::large_objects::Carrying;
 use super::lock::Lock;
-use super::schema::{Archive, Manner};
+use super::schema::{Archive, Builds, Manner, is_identity};
 use super::snapshot::Snapshot;
 use super::wait::{Goal, Watch};
 use super::{
@@ -126,7 +128,7 @@ impl Run<'_> {
     async fn copy_snapshot(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
-        let manner = Manner::new(migration, self.plan.index_jobs);
+        let (manner, jobs) = (Manner::new(migration), self.plan.index_jobs);
         let snapshot = if migration.transfer == Transfer::SlotHandOver {
             replication::create_publications(context, name, names, content, migration.transfer).await?;
             Snapshot::with_slot(context, name, &names.slot).await?
@@ -136,7 +138,7 @@ impl Run<'_> {
 
         snapshot.must_hold_only(&content.seen).await?;
         self.stage(Stage::Schema);
-        let archive = Archive::dump(context, name, Some(snapshot.name())).await?;
+        let archive = Archive::dump(context, name, Some(snapshot.name()), &migration.rights).await?;
         archive.restore_before_data(context, manner).await?;
 
         self.stage(Stage::Copy);
@@ -150,12 +152,26 @@ impl Run<'_> {
             tables: content.tables.len(),
             bytes: work.iter().map(copy::Work::bytes).sum(),
         });
-        self.pool.copy(name, snapshot.name(), work, None).await?;
-        self.notice_all(large_objects.conclude(name));
-        snapshot.release().await;
-
-        self.stage(Stage::Indexes);
-        archive.restore_after_data(context, manner).await?;
+        let builds = Builds::new(context, &archive, manner, content, |_| false)?;
+        let (complete, mut completed) = mpsc::unbounded_channel();
+        let copy = async {
+            self.pool.copy(name, snapshot.name(), work, Some(complete)).await?;
+            self.notice_all(large_objects.conclude(name));
+            snapshot.release().await;
+            self.stage(Stage::Indexes);
+            builds.all_rows_are_there();
+            Ok(())
+        };
+        let tell = async {
+            while let Some(table) = completed.recv().await {
+                builds.rows_are_there(&table);
+            }
+            Ok(())
+        };
+        tokio::try_join!(copy, tell, builds.run(jobs))?;
+        archive.restore_after_data(context, manner, &builds).await?;
+        archive.restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new()).await?.into_result(name)?;
+        archive.restore_privileges(context, manner).await?;
 
         if migration.transfer == Transfer::SlotHandOver {
             let client = context.target.connect(name).await?;
@@ -180,11 +196,11 @@ impl Run<'_> {
     async fn let_subscription_copy(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
-        let manner = Manner::new(migration, self.plan.index_jobs);
+        let (manner, jobs) = (Manner::new(migration), self.plan.index_jobs);
         replication::create_publications(context, name, names, content, migration.transfer).await?;
 
         self.stage(Stage::Schema);
-        let archive = Archive::dump(context, name, None).await?;
+        let archive = Archive::dump(context, name, None, &migration.rights).await?;
         let source = context.source.connect(name).await?;
         snapshot::must_hold_only(&source, &content.seen).await?;
         archive.restore_before_data(context, manner).await?;
@@ -198,12 +214,17 @@ impl Run<'_> {
         watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
-        archive.restore_after_identities(context, manner, &content.identity_indexes).await?;
+        let builds =
+            Builds::new(context, &archive, manner, content, |entry| is_identity(entry, &content.identity_indexes))?;
+        builds.all_rows_are_there();
+        builds.run(jobs).await?;
+        archive.restore_after_data(context, manner, &builds).await?;
         if content.recopied.is_empty() {
-            archive.restore_foreign_keys(context, manner, &BTreeSet::new()).await?;
+            archive.restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new()).await?.into_result(name)?;
         } else {
-            foreign_keys::restore(context, &archive, manner, content, names, &mut watch).await?;
+            foreign_keys::restore(context, &archive, manner, content, names, &mut watch, jobs).await?;
         }
+        archive.restore_privileges(context, manner).await?;
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
         self.settle(migration, &archive).await?;

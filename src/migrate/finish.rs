@@ -80,7 +80,7 @@ pub(super) async fn what_comes_last(
     let archive = match archive {
         Some(archive) => archive,
         None => {
-            made = Archive::dump(context, database, None).await?;
+            made = Archive::dump(context, database, None, rights).await?;
             &made
         }
     };

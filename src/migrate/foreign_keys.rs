@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use super::schema::{Archive, Manner};
 use super::wait::Watch;
 use super::{Context, finish, replication};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::logger;
 use crate::pg::{Client, PgError};
 use crate::plan::Content;
@@ -34,6 +34,7 @@ pub(super) async fn restore(
     content: &Content,
     names: &ReplicationNames,
     watch: &mut Watch<'_>,
+    jobs: usize,
 ) -> Result<(), Error> {
     let database = archive.database();
     let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
@@ -42,10 +43,14 @@ pub(super) async fn restore(
         finish::copy_again(context, database, content).await?;
         watch.until_now().await?;
         rest(&target, names).await?;
-        let restored = archive.restore_foreign_keys(context, manner, &there).await;
+        let restored = archive.restore_foreign_keys(context, manner, content, jobs, &there).await;
         replication::enable_subscription(&target, names).await?;
-        match restored {
-            Err(error) if error.kind == Kind::Failed && attempt < ATTEMPTS => {
+        let failures = restored?;
+        if attempt == ATTEMPTS {
+            return failures.into_result(database);
+        }
+        match failures.into_quiet_result() {
+            Err(error) => {
                 tracing::warn!(
                     target: logger::MIGRATE,
                     "{}: foreign keys: copying once more, because rows may have gone meanwhile: {}",
@@ -54,7 +59,7 @@ pub(super) async fn restore(
                 );
                 there = common(&source, &target).await?;
             }
-            outcome => return outcome,
+            Ok(()) => return Ok(()),
         }
     }
     Ok(())

@@ -80,7 +80,7 @@ pub struct Context {
     pub migration: String,
     /// What the wait is for.
     pub wait: WaitFor,
-    /// pg_restore's `--verbose`, shown.
+    /// Every created object is told, and what pg_restore says with `--verbose`.
     pub verbose: bool,
     /// Roles of the source that the target does not get.
     pub missing_roles: BTreeSet<String>,

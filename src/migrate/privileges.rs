@@ -41,7 +41,7 @@ pub(super) async fn grant(context: &Context, database: &str, rights: &Rights, sc
         context.check()?;
         match client.run("grant privileges", Sql::join(batch, "\n")).await {
             Ok(()) => continue,
-            Err(error) if error.code().is_some() => {}
+            Err(error) if error.is_refusal() => {}
             Err(error) => return Err(error.into()),
         }
         for statement in batch {
@@ -148,7 +148,7 @@ async fn grant_one(
 ) -> Result<Option<String>, Error> {
     let error = match client.run("grant privileges", statement.clone()).await {
         Ok(()) => return Ok(None),
-        Err(error) if error.code().is_some() => error,
+        Err(error) if error.is_refusal() => error,
         Err(error) => return Err(error.into()),
     };
     let database = logger::database(client.database());

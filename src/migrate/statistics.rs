@@ -41,7 +41,10 @@ pub(super) async fn carry(context: &Context, archive: &Archive, migration: &Migr
                 known.insert(table.clone());
             }
             if let Some(reason) = restore(&client, &entry).await? {
-                carried.notices.push(format!("statistics of {} are not the source's: {reason}", entry.relation));
+                carried.notices.push(format!(
+                    "table {table} is analyzed: the target does not take the source's statistics of {}: {reason}",
+                    entry.relation
+                ));
                 failed.insert(table.clone());
             }
         }
@@ -111,7 +114,7 @@ async fn restore(client: &Client, entry: &RelationStatistics) -> Result<Option<S
             Ok(rows) => {
                 for row in &rows {
                     if !client.get::<bool>(row, 0)? {
-                        return Ok(Some("the target does not understand them all".to_owned()));
+                        return Ok(Some("it does not understand them all".to_owned()));
                     }
                 }
             }

@@ -110,6 +110,11 @@ impl PgError {
         }
     }
 
+    /// Whether the server refused what was asked, and the session goes on.
+    pub fn is_refusal(&self) -> bool {
+        self.code().is_some() && !self.is_disconnection()
+    }
+
     /// Why it failed, without where.
     pub fn words(&self) -> String {
         self.cause.to_string()

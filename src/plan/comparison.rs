@@ -77,11 +77,34 @@ pub struct Relation {
     /// What it is on the source.
     pub kind: RelationKind,
     /// Columns that both sides have, in the source's order; `None`: all of them, as they stand.
-    pub columns: Option<Vec<Ident>>,
+    pub columns: Option<Vec<ComparedColumn>>,
     /// How the source has it.
     pub source: OneSide,
     /// How the target has it.
     pub target: OneSide,
+    /// Of the changes on the source, running replication carries INSERTs alone.
+    pub inserts_only: bool,
+}
+
+/// A column that both sides have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComparedColumn {
+    /// Its name.
+    pub name: Ident,
+    /// What of its values is compared.
+    pub form: Form,
+}
+
+/// What of a column's values is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Their text, which all majors write alike.
+    Text,
+    /// The number of a `"char"`: up to 15 the text of one above 127 is that byte, whatever the encoding says; from 16 on it
+    /// is octal digits.
+    Byte,
+    /// The numbers of an array of these.
+    Bytes,
 }
 
 /// A relation as one side has it.
@@ -155,7 +178,7 @@ fn contents(
     let encoding = |server: &crate::facts::ServerFacts| server.database(name).map(|entry| entry.encoding.clone());
     let mut contents = Contents {
         encodings_differ: encoding(&facts.source) != encoding(&facts.target),
-        replication: published.as_ref().map(|_| names),
+        replication: published.as_ref().map(|_| names.clone()),
         ..Contents::default()
     };
     match published {
@@ -164,7 +187,11 @@ fn contents(
             contents.large_objects = large_objects;
         }
         Some(published) => {
-            let (replicated, later): (Vec<_>, Vec<_>) = tables.partition(|table| published.contains(&table.name));
+            let (mut replicated, later): (Vec<_>, Vec<_>) = tables.partition(|table| published.contains(&table.name));
+            let inserts = source.publications.iter().find(|it| it.name == names.insert_publication.as_str());
+            for table in &mut replicated {
+                table.inserts_only = inserts.is_some_and(|publication| publication.tables.contains(&table.name));
+            }
             contents.relations = replicated;
             contents.later =
                 wait_for_finish(later.into_iter().chain(views), large_objects, !source.sequences.is_empty());
@@ -191,13 +218,22 @@ fn wait_for_finish(relations: impl Iterator<Item = Relation>, large_objects: boo
 
 fn compare_table(carried: &Carried<'_>, there: &Table) -> Relation {
     let table = carried.table;
-    let common = table.columns.iter().filter(|column| there.columns.iter().any(|other| other.name == column.name));
+    let common = table.columns.iter().filter_map(|column| {
+        let other = there.columns.iter().find(|other| other.name == column.name)?;
+        let form = match column.type_name.as_str() {
+            "\"char\"" if other.type_name == column.type_name => Form::Byte,
+            "\"char\"[]" if other.type_name == column.type_name => Form::Bytes,
+            _ => Form::Text,
+        };
+        Some(ComparedColumn { name: column.name.clone(), form })
+    });
     Relation {
         name: table.name.clone(),
         kind: RelationKind::Table,
-        columns: Some(common.map(|column| column.name.clone()).collect()),
+        columns: Some(common.collect()),
         source: OneSide { bytes: carried.bytes, ..one_side(table) },
         target: one_side(there),
+        inserts_only: false,
     }
 }
 
@@ -222,6 +258,7 @@ fn compare_view(view: &MaterializedView) -> Relation {
         columns: None,
         source: OneSide::default(),
         target: OneSide::default(),
+        inserts_only: false,
     }
 }
 
@@ -241,6 +278,7 @@ mod tests {
             ignore_owners: false,
             jobs: None,
             lag_timeout: std::time::Duration::ZERO,
+            given_passwords: Vec::new(),
         };
         match build(&example.facts, &settings).databases.remove(0).state {
             State::Compared(contents) => *contents,
@@ -263,7 +301,8 @@ mod tests {
         example.source().tables.push(fixture::table("only_here"));
         let contents = compared(&example);
         assert_eq!(names(&contents), ["orders"]);
-        assert_eq!(contents.relations[0].columns, Some(vec![Ident::new("id")]));
+        let id = ComparedColumn { name: Ident::new("id"), form: Form::Text };
+        assert_eq!(contents.relations[0].columns, Some(vec![id]));
     }
 
     #[test]

@@ -101,12 +101,11 @@ pub(super) fn lines(verdict: &Verdict, level: Option<Level>) -> Vec<Line> {
             verdict.moved.join(", ")
         )));
     }
-    if !verdict.not_compared.is_empty() {
-        lines.push(Line::Warning(format!(
-            "{about}: not compared{}: {}",
-            if verdict.database.is_some() { " while replication runs" } else { "" },
-            later(&verdict.not_compared)
-        )));
+    for (later, when) in [(true, " while replication runs"), (false, "")] {
+        let left_out: Vec<_> = verdict.not_compared.iter().filter(|it| it.later == later).collect();
+        if !left_out.is_empty() {
+            lines.push(Line::Warning(format!("{about}: not compared{when}: {}", with_reasons(&left_out))));
+        }
     }
     if verdict.differences.is_empty() && verdict.failures.is_empty() {
         lines.push(Line::Info(format!("{about}: verified: {}", equal(verdict, level))));
@@ -124,22 +123,25 @@ fn of_difference(about: &str, difference: &Difference) -> Vec<Line> {
     lines
 }
 
-fn later(not_compared: &[NotCompared]) -> String {
+fn with_reasons(not_compared: &[&NotCompared]) -> String {
     let each: Vec<_> = not_compared.iter().map(|it| format!("{} ({})", it.what, it.reason)).collect();
     each.join(", ")
 }
 
 fn equal(verdict: &Verdict, level: Option<Level>) -> String {
+    let whole = verdict.not_compared.iter().all(|it| it.later);
+    let all = if whole { "" } else { ", as far as they were compared" };
     if verdict.database.is_none() {
-        let all = if verdict.not_compared.is_empty() { "" } else { ", as far as they were compared" };
         return format!("roles and databases are equal{all}");
     }
     let rows = format!("{}, {}", counted(verdict.tables as u64, "table"), counted(verdict.rows, "row"));
     match level {
-        None | Some(Level::Schema) => "definitions are equal".to_owned(),
-        Some(Level::Counts) => format!("{rows}; definitions and numbers of rows are equal"),
-        Some(Level::Full) if verdict.large_objects == 0 => format!("{rows}; all equal"),
-        Some(Level::Full) => format!("{rows}, {}; all equal", counted(verdict.large_objects, "large object")),
+        None | Some(Level::Schema) => format!("definitions are equal{all}"),
+        Some(Level::Counts) => format!("{rows}; definitions and numbers of rows are equal{all}"),
+        Some(Level::Full) if verdict.large_objects == 0 => format!("{rows}; all equal{all}"),
+        Some(Level::Full) => {
+            format!("{rows}, {}; all equal{all}", counted(verdict.large_objects, "large object"))
+        }
     }
 }
 
@@ -200,7 +202,7 @@ mod tests {
     fn rows_that_differ_are_named_after_their_table() {
         let (source, target) = (Rows { count: 2, checksum: Some(7) }, Rows { count: 1, checksum: Some(8) });
         let keys = vec![Key { key: "(id)=(42)".into(), on: Found::SourceOnly }];
-        let what = What::Rows { source, target, keys, unnamed: None };
+        let what = What::Rows { source, target, keys, unnamed: None, reason: None };
         let lines = lines(&verdict(vec![Difference { what, ..difference("table", "shop.orders") }], &[]), None);
         let expected = [
             "Database 'app': table shop.orders: 2 rows on the source and 1 on the target",

@@ -94,6 +94,7 @@ impl Settings {
             ignore_owners: options.no_owner,
             jobs: options.jobs,
             lag_timeout,
+            given_passwords: Vec::new(),
         });
         Ok(Self {
             source,
@@ -148,6 +149,7 @@ impl Verification {
             ignore_owners: options.no_owner,
             jobs: options.jobs,
             lag_timeout: Duration::from_secs(options.lag_timeout),
+            given_passwords: Vec::new(),
         })
     }
 }

@@ -68,7 +68,7 @@ pub struct Settings {
     pub admin_sql: Option<PathBuf>,
     /// Tables that already have rows on the target are added to.
     pub append: bool,
-    /// Show pg_restore's `--verbose` output.
+    /// Show every object that is created, and pg_restore's `--verbose` output.
     pub verbose: bool,
     /// Identifies the run in every log line.
     pub migration_id: String,
@@ -91,6 +91,8 @@ pub struct Verification {
     pub jobs: Option<NonZeroUsize>,
     /// How long the wait for running replication may take.
     pub lag_timeout: Duration,
+    /// Roles to which this run gives passwords that are not the source's.
+    pub given_passwords: Vec<String>,
 }
 
 /// How much a verification compares; each level includes those before it.

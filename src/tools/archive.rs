@@ -58,9 +58,8 @@ pub async fn dump_schema(
     if let Some(snapshot) = request.snapshot {
         command = command.option("--snapshot", snapshot);
     }
-    // Statistics are strings that our own sessions send, in which a backslash is one.
-    let settings: &[_] = if request.statistics { &[("standard_conforming_strings", "on")] } else { &[] };
-    let command = command.connect(source, settings);
+    // Our own sessions send what is in the archive, and a backslash in a string is one there.
+    let command = command.connect(source, &[("standard_conforming_strings", "on")]);
     let mut last_words = Tail::default();
     let finished = command
         .run(cancel, |line| {
@@ -100,8 +99,6 @@ pub struct RestoreRequest<'a> {
     pub archive: &'a Path,
     /// The entries, and nothing else: the text of [`Toc::write_list`].
     pub list: &'a str,
-    /// How many workers create indexes and constraints at the same time; at least 1. With 1, errors are counted exactly.
-    pub jobs: usize,
     /// Objects belong to the user who restores instead of their owners on the source.
     pub no_owner: bool,
     /// Show what pg_restore says as information; otherwise it is in the debug log.
@@ -122,23 +119,16 @@ pub async fn restore(
     request: RestoreRequest<'_>,
     cancel: &CancellationToken,
 ) -> Result<RestoreOutcome, ToolError> {
-    let list = write_list(request.list).map_err(ToolError::List)?;
-    let jobs = request.jobs.max(1);
-    let mut command = ToolCommand::new(&tools.pg_restore).arg("--no-tablespaces").option("--use-list", list.path());
-    // Without --verbose a single pg_restore does not say which entry an error is about; of several workers, the less they
-    // say the less their messages mix.
-    if request.verbose || jobs == 1 {
-        command = command.arg("--verbose");
-    }
-    if jobs > 1 {
-        command = command.option("--jobs", jobs.to_string());
-    }
+    let list = list_file(request.list).map_err(ToolError::List)?;
+    // Without --verbose it does not say which entry an error is about.
+    let mut command =
+        ToolCommand::new(&tools.pg_restore).arg("--verbose").arg("--no-tablespaces").option("--use-list", list.path());
     if request.no_owner {
         command = command.arg("--no-owner");
     }
     let command = command.connect(target, request.settings).arg(request.archive);
 
-    let mut listener = Listener::new(jobs);
+    let mut listener = Listener::new();
     let mut last_words = Tail::default();
     let finished = command
         .run(cancel, |line| {
@@ -158,7 +148,7 @@ pub async fn restore(
 }
 
 /// A file for `--use-list`.
-pub(super) fn write_list(list: &str) -> std::io::Result<NamedTempFile> {
+pub(super) fn list_file(list: &str) -> std::io::Result<NamedTempFile> {
     let mut file = NamedTempFile::with_prefix("pg_migrate-list-")?;
     file.write_all(list.as_bytes())?;
     Ok(file)
@@ -170,7 +160,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::tools::{Context, Ending, classify, find_all};
+    use crate::tools::{Context, Ending, Missing, classify, find_all};
 
     fn testdata(path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/testdata").join(path)
@@ -192,14 +182,7 @@ mod tests {
     }
 
     fn request(list: &str) -> RestoreRequest<'_> {
-        RestoreRequest {
-            archive: Path::new("/tmp/archive"),
-            list,
-            jobs: 1,
-            no_owner: false,
-            verbose: false,
-            settings: &[],
-        }
+        RestoreRequest { archive: Path::new("/tmp/archive"), list, no_owner: false, verbose: false, settings: &[] }
     }
 
     #[tokio::test]
@@ -225,7 +208,7 @@ mod tests {
         --no-password
         --dbname=host=db dbname=app
         LC_ALL=C
-        PGOPTIONS=-c work_mem=1MB
+        PGOPTIONS=-c work_mem=1MB -c standard_conforming_strings=on
         PGPASSFILE=/run/passfile
         ");
     }
@@ -269,7 +252,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let record = dir.path().join("record");
         let request = RestoreRequest {
-            jobs: 4,
             no_owner: true,
             settings: &[("synchronous_commit", "off"), ("search_path", r#""$user", public"#)],
             ..request("7; 2615 1 SCHEMA - app app\n")
@@ -280,8 +262,8 @@ mod tests {
         let record = fs::read_to_string(record).unwrap();
         let record: String = record.split_inclusive('\n').filter(|line| !line.starts_with("--use-list=")).collect();
         insta::assert_snapshot!(record, @r#"
+        --verbose
         --no-tablespaces
-        --jobs=4
         --no-owner
         --no-password
         --dbname=host=db dbname=app
@@ -302,7 +284,7 @@ mod tests {
         assert_eq!((outcome.errors.len(), outcome.ending, outcome.status.code()), (4, Ending::Complete, Some(1)));
         assert_eq!(outcome.last_words.last().unwrap(), "pg_restore: warning: errors ignored on restore: 4");
         assert!(!outcome.last_words.concat().contains("hunter2"));
-        assert!(!classify(&outcome, &Context::default()).is_success());
+        assert!(!classify(&outcome, &Context::default(), &mut Missing::default()).is_success());
     }
 
     #[tokio::test]

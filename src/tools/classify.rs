@@ -1,11 +1,11 @@
 //! Which errors of `pg_restore` do no harm.
 //!
 //! Each harmless one is a row of [`HARMLESS`], with the reason. A row looks at the server's whole message and at the
-//! command, never at the entry, which parallel workers can mix up. Whatever no row matches is a failure; so is everything
+//! command. Whatever no row matches is a failure; so is everything
 //! from a server whose messages are not in English.
 
 use super::outcome::{Ending, RestoreError, RestoreOutcome};
-use super::refused::{Announced, Judge};
+use super::refused::{Announced, Judge, Missing};
 use crate::facts::Reserved;
 
 /// What the caller knows about the target.
@@ -121,11 +121,12 @@ impl std::fmt::Debug for Harmless {
     }
 }
 
-/// Tells harmless errors, and those that were announced, from failures.
-pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context) -> Verdict<'a> {
+/// Tells harmless errors, and those that were announced, from failures. `missing` is what earlier runs on the same archive
+/// were refused.
+pub fn classify<'a>(outcome: &'a RestoreOutcome, context: &Context, missing: &mut Missing) -> Verdict<'a> {
     let mut verdict =
         Verdict { harmless: Vec::new(), refused: Vec::new(), failures: Vec::new(), ending: outcome.ending };
-    let mut judge = Judge::new(&context.announced);
+    let mut judge = Judge::new(&context.announced, missing);
     for error in &outcome.errors {
         if let Some(row) = harmless(error, context) {
             verdict.harmless.push((row, error));
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     fn outcome(text: &str) -> RestoreOutcome {
-        let mut listener = Listener::new(1);
+        let mut listener = Listener::new();
         for line in text.lines() {
             listener.line(line);
         }
@@ -201,11 +202,15 @@ mod tests {
         RestoreOutcome { errors, ending, status, last_words: Vec::new() }
     }
 
+    fn judge(outcome: &RestoreOutcome, schema_existed: bool) -> Verdict<'_> {
+        classify(outcome, &Context { schema_existed, ..Context::default() }, &mut Missing::default())
+    }
+
     /// The name of the row that matches, or `-`, for a server's message and a command.
     fn row(message: &str, command: &str, schema_existed: bool) -> &'static str {
         let text = format!("pg_restore: error: could not execute query: ERROR:  {message}\nCommand was: {command}\n\n");
         let outcome = outcome(&text);
-        let verdict = classify(&outcome, &Context { schema_existed, ..Context::default() });
+        let verdict = judge(&outcome, schema_existed);
         assert_eq!(verdict.harmless.len() + verdict.failures.len(), 1);
         verdict.harmless.first().map_or("-", |(row, _)| row.name)
     }
@@ -288,7 +293,7 @@ mod tests {
     #[test]
     fn a_second_restore_into_the_same_schema_leaves_only_what_could_not_be_created() {
         let outcome = outcome(include_str!("testdata/again-serial.stderr"));
-        let verdict = classify(&outcome, &Context { schema_existed: true, ..Context::default() });
+        let verdict = judge(&outcome, true);
         let failures: Vec<_> = verdict.failures.iter().map(|error| error.message.as_str()).collect();
         assert_eq!(
             failures,
@@ -300,7 +305,7 @@ mod tests {
     #[test]
     fn no_failure_is_no_success_without_a_proper_end() {
         let outcome = outcome("pg_restore: connecting to database for restore");
-        let verdict = classify(&outcome, &Context::default());
+        let verdict = judge(&outcome, false);
         assert!(verdict.failures.is_empty());
         assert!(!verdict.is_success());
     }
@@ -310,6 +315,6 @@ mod tests {
         let text = "pg_restore: error: could not execute query: FEHLER:  Schema »public« existiert bereits\n\
                     Command was: CREATE SCHEMA \"public\";";
         let outcome = outcome(text);
-        assert_eq!(classify(&outcome, &Context { schema_existed: true, ..Context::default() }).failures.len(), 1);
+        assert_eq!(judge(&outcome, true).failures.len(), 1);
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::process::ToolCommand;
+use crate::facts::ServerVersion;
 use crate::logger;
 
 /// `--version` answers in milliseconds; a program that takes this long is stuck (a dead network mount, say).
@@ -195,14 +196,16 @@ pub enum Choice<'a> {
 }
 
 /// The oldest major that is not older than the source, if possible not newer than the target; of one major the newest
-/// minor, of equal ones the first.
-pub fn choose(tools: &[ClientTools], source_major: u32, target_major: u32) -> Choice<'_> {
-    let oldest = tools
-        .iter()
-        .filter(|tools| tools.version.major >= source_major)
-        .min_by_key(|tools| (tools.version.major, Reverse(tools.version.minor)));
-    match oldest {
-        Some(tools) if tools.version.major <= target_major => Choice::Fit(tools),
+/// minor, of equal ones the first. Where the target takes statistics, programs that carry them come before older ones.
+pub fn choose(tools: &[ClientTools], source: ServerVersion, target: ServerVersion) -> Choice<'_> {
+    let oldest = |wanted: &dyn Fn(&ToolVersion) -> bool| {
+        let fit = tools.iter().filter(|tools| tools.version.major >= source.major() && wanted(&tools.version));
+        fit.min_by_key(|tools| (tools.version.major, Reverse(tools.version.minor)))
+    };
+    let with_statistics = |version: &ToolVersion| version.dumps_statistics() && version.major <= target.major();
+    let best = if target.restores_statistics() { oldest(&with_statistics) } else { None };
+    match best.or_else(|| oldest(&|_| true)) {
+        Some(tools) if tools.version.major <= target.major() => Choice::Fit(tools),
         Some(tools) => Choice::NewerThanTarget(tools),
         None => Choice::None,
     }
@@ -217,6 +220,10 @@ mod tests {
         let dir = PathBuf::from(dir);
         let version = ToolVersion { major, minor, text };
         ClientTools { pg_dump: dir.join("pg_dump"), pg_restore: dir.join("pg_restore"), dir, version }
+    }
+
+    fn major(major: u32) -> ServerVersion {
+        ServerVersion(major * 10_000)
     }
 
     #[test]
@@ -244,18 +251,29 @@ mod tests {
     #[test]
     fn the_oldest_that_fits_is_chosen() {
         let all = [tools("/a", 17, 2), tools("/b", 15, 3), tools("/c", 15, 8), tools("/d", 15, 8), tools("/e", 13, 9)];
-        assert_eq!(choose(&all, 14, 17), Choice::Fit(&all[2]));
-        assert_eq!(choose(&all, 12, 13), Choice::Fit(&all[4]));
-        assert_eq!(choose(&all, 16, 18), Choice::Fit(&all[0]));
+        assert_eq!(choose(&all, major(14), major(17)), Choice::Fit(&all[2]));
+        assert_eq!(choose(&all, major(12), major(13)), Choice::Fit(&all[4]));
+        assert_eq!(choose(&all, major(16), major(18)), Choice::Fit(&all[0]));
+    }
+
+    #[test]
+    fn where_the_target_takes_statistics_programs_that_carry_them_come_first() {
+        let all = [tools("/a", 15, 8), tools("/b", 18, 1), tools("/c", 18, 4), tools("/d", 19, 0)];
+        assert_eq!(choose(&all, major(12), major(18)), Choice::Fit(&all[2]));
+        assert_eq!(choose(&all, major(12), major(19)), Choice::Fit(&all[2]));
+        assert_eq!(choose(&all, major(12), major(17)), Choice::Fit(&all[0]));
+        assert_eq!(choose(&all[..1], major(15), major(18)), Choice::Fit(&all[0]));
+        let newer = [tools("/a", 15, 8), tools("/b", 19, 0)];
+        assert_eq!(choose(&newer, major(14), major(18)), Choice::Fit(&newer[0]));
     }
 
     #[test]
     fn one_newer_than_the_target_is_better_than_none() {
         let all = [tools("/a", 18, 0), tools("/b", 17, 2)];
-        assert_eq!(choose(&all, 14, 15), Choice::NewerThanTarget(&all[1]));
-        assert_eq!(choose(&all, 18, 15), Choice::NewerThanTarget(&all[0]));
-        assert_eq!(choose(&all, 19, 19), Choice::None);
-        assert_eq!(choose(&[], 12, 18), Choice::None);
+        assert_eq!(choose(&all, major(14), major(15)), Choice::NewerThanTarget(&all[1]));
+        assert_eq!(choose(&all, major(18), major(15)), Choice::NewerThanTarget(&all[0]));
+        assert_eq!(choose(&all, major(19), major(19)), Choice::None);
+        assert_eq!(choose(&[], major(12), major(18)), Choice::None);
     }
 
     #[test]

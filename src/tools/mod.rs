@@ -4,18 +4,20 @@
 //! [`dump_schema`] writes an archive, [`contents`] reads what is in it, [`restore`] carries out a part of it. How
 //! `pg_restore` fared is a value: each error it met, with the object, the server's words and the command, and
 //! [`classify()`] tells the harmless ones, listed one by one in the code, and those that the user was told of, from all others.
-//! [`script()`] reads entries as statements.
+//! [`script()`] reads entries as statements, [`SqlFile`] keeps the SQL of all.
 //!
 //! Children get no password in their arguments, no `PG*` variable of ours, speak English, and run in a process group of
 //! their own, so that they and their workers can be stopped together.
 
 mod archive;
 mod classify;
+mod lex;
 mod locate;
 mod outcome;
 mod process;
 mod refused;
 mod script;
+mod sql_file;
 mod stderr;
 mod toc;
 
@@ -25,11 +27,13 @@ use std::process::ExitStatus;
 
 pub use archive::{DumpRequest, RestoreRequest, contents, dump_schema, restore};
 pub use classify::{Context, HARMLESS, Harmless, Verdict, classify};
+pub use lex::statements;
 pub use locate::{Choice, ClientTools, LocateError, ToolVersion, choose, find_all};
 pub use outcome::{Ending, Phase, RestoreError, RestoreOutcome, TocEntryRef};
-pub use refused::Announced;
+pub use refused::{Announced, Missing};
 pub use script::{RelationStatistics, Script, script};
-pub use toc::{Entry, Section, Toc, TocError};
+pub use sql_file::{Piece, SqlFile};
+pub use toc::{Entry, Section, Toc, TocError, write_list};
 
 /// How a child reaches a server.
 #[derive(Clone, Debug, Default)]

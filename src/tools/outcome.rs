@@ -22,7 +22,7 @@ pub(super) const LONGEST_PART: usize = 16 * 1024;
 /// What `pg_restore` was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Reading the archive, connecting; parallel workers do not always say more.
+    /// Reading the archive, connecting.
     Starting,
     /// Setting up the session.
     Initializing,
@@ -64,7 +64,7 @@ impl TocEntryRef {
 pub struct RestoreError {
     /// What it was about.
     pub phase: Phase,
-    /// The entry it was at; unknown before and after processing, and always with parallel workers.
+    /// The entry it was at; unknown before and after processing.
     pub entry: Option<TocEntryRef>,
     /// The severity (`ERROR`, `FATAL`) when the server refused a command, and speaks English.
     pub severity: Option<String>,

@@ -11,6 +11,10 @@ use crate::facts::Reserved;
 /// What the user was told, by kind: names of roles for owners, of objects for the others.
 pub type Announced = BTreeMap<Reserved, BTreeSet<String>>;
 
+/// What was refused before: names of what was not created, as messages show them, with the kind that each is counted under.
+#[derive(Debug, Default)]
+pub struct Missing(BTreeMap<String, Reserved>);
+
 /// How the server refuses: how messages begin.
 const REFUSALS: &[(Reserved, &[&str])] = &[
     (Reserved::EventTriggers, &["permission denied to create event trigger "]),
@@ -88,20 +92,19 @@ const FOLLOWERS: &[&str] = &[
 /// Judges the errors of one run in their order.
 pub(super) struct Judge<'a> {
     announced: &'a Announced,
-    /// Names of what was not created, as messages show them, with the kind that it is counted under.
-    missing: BTreeMap<String, Reserved>,
+    missing: &'a mut Missing,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(announced: &'a Announced) -> Self {
-        Self { announced, missing: BTreeMap::new() }
+    pub(super) fn new(announced: &'a Announced, missing: &'a mut Missing) -> Self {
+        Self { announced, missing }
     }
 
     /// The kind under which `error` was announced; `None` when it was not.
     pub(super) fn kind(&mut self, error: &RestoreError) -> Option<Reserved> {
         let kind = self.refusal(error).or_else(|| self.follows(error))?;
         if let Some(name) = created(&error.command) {
-            self.missing.insert(name, kind);
+            self.missing.0.insert(name, kind);
         }
         Some(kind)
     }
@@ -131,14 +134,14 @@ impl<'a> Judge<'a> {
             return None;
         }
         if let Some(operands) = error.message.strip_prefix("operator does not exist: ") {
-            return operands.split(' ').find_map(|word| self.missing.get(word)).copied();
+            return operands.split(' ').find_map(|word| self.missing.0.get(word)).copied();
         }
         let named = error.message.split_once(" does not exist")?.0;
         let name = match named.split_once('"') {
             Some((_, quoted)) => quoted.strip_suffix('"')?,
             None => named.strip_prefix("function ")?.split_once('(')?.0,
         };
-        self.missing.get(name).copied()
+        self.missing.0.get(name).copied()
     }
 }
 
@@ -201,7 +204,8 @@ mod tests {
     #[test]
     fn an_owner_that_was_announced_is_left_and_another_one_is_not() {
         let announced = announced(Reserved::Owners, &["The \"Boss\""]);
-        let mut judge = Judge::new(&announced);
+        let mut missing = Missing::default();
+        let mut judge = Judge::new(&announced, &mut missing);
         let command = "ALTER TABLE public.t OWNER TO \"The \"\"Boss\"\"\";";
         for message in [
             "must be member of role \"The \"Boss\"\"",
@@ -218,7 +222,8 @@ mod tests {
     #[test]
     fn what_follows_from_a_refusal_goes_with_it_but_for_tables() {
         let announced = announced(Reserved::Functions, &["public.f(integer)"]);
-        let mut judge = Judge::new(&announced);
+        let mut missing = Missing::default();
+        let mut judge = Judge::new(&announced, &mut missing);
         let missing = "function public.f(integer) does not exist";
         let comment = error(missing, r#"COMMENT ON FUNCTION "public"."f"(integer) IS 'x';"#);
         assert_eq!(judge.kind(&comment), None, "nothing has been refused yet");
@@ -238,7 +243,8 @@ mod tests {
     #[test]
     fn what_was_not_announced_is_no_refusal() {
         let announced = announced(Reserved::Functions, &[]);
-        let mut judge = Judge::new(&announced);
+        let mut missing = Missing::default();
+        let mut judge = Judge::new(&announced, &mut missing);
         assert_eq!(judge.kind(&error("must be superuser to create a base type", r#"CREATE TYPE "a"."b";"#)), None);
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
-use super::archive::write_list;
+use super::archive::list_file;
+use super::lex::end_of_statement;
 use super::process::ToolCommand;
 use super::{ClientTools, ToolError};
 use crate::sql::{QualifiedName, Sql};
@@ -106,23 +107,7 @@ fn argument(call: &str, name: &str) -> Option<String> {
     None
 }
 
-/// Where the statement at the beginning of `text` ends, after its semicolon. Names and strings may hold semicolons; pg_dump
-/// doubles every quote in them.
-fn end_of_statement(text: &str) -> usize {
-    let mut quote = None;
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            (None, ';') => return at + 1,
-            (None, '"' | '\'') => quote = Some(c),
-            (Some(open), c) if open == c => quote = None,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// The statements of the entries in `list`, the text of [`Toc::write_list`](super::Toc::write_list). Not for functions:
-/// their bodies are not understood.
+/// The statements of the entries in `list`, the text of [`Toc::write_list`](super::Toc::write_list).
 ///
 /// # Errors
 /// When pg_restore cannot be started, fails or is cancelled.
@@ -135,7 +120,7 @@ pub async fn script(
     if list.is_empty() {
         return Ok(Script::default());
     }
-    let list = write_list(list).map_err(ToolError::List)?;
+    let list = list_file(list).map_err(ToolError::List)?;
     let text = ToolCommand::new(&tools.pg_restore)
         .option("--file", "-")
         .option("--use-list", list.path())

@@ -11,11 +11,6 @@
 //! ```
 //! and at its end `pg_restore: warning: errors ignored on restore: 1`. The first two lines appear with `--verbose` only,
 //! and where they repeat what the last error said they are left out. Names may hold line breaks.
-//!
-//! Parallel workers write to the same pipe, and each message in pieces: `pg_restore:`, a blank, `error: `, the text and its
-//! line end. Pieces of several messages mix: with eight workers that meet errors, in every second run. Only a text is
-//! whole, up to 1024 bytes. So texts are known by how they begin, every `error: ` counts as one error, and one that is left without a
-//! text is an error all the same. Which entry an error is about cannot be told then; its command says it.
 
 use std::process::ExitStatus;
 
@@ -40,22 +35,6 @@ const SENSITIVE: [&str; 8] = [
     "ALTER FOREIGN ",
 ];
 
-/// How texts that are no errors begin, in a run with workers.
-const REMARKS: [&str; 12] = [
-    "connecting to ",
-    "creating ",
-    "entering main ",
-    "executing ",
-    "finished ",
-    "from TOC entry ",
-    "launching item ",
-    "processing item ",
-    "reading ",
-    "skipping item ",
-    "warning: ",
-    "while ",
-];
-
 /// The part of an error that the next line continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -78,9 +57,6 @@ enum Open {
 
 /// Turns lines into errors.
 pub(super) struct Listener {
-    parallel: bool,
-    /// How many workers have said `error: ` and not yet what.
-    announced: usize,
     phase: Phase,
     entry: Option<TocEntryRef>,
     open: Open,
@@ -89,24 +65,13 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// For a run with `jobs` workers.
-    pub(super) fn new(jobs: usize) -> Self {
-        Self {
-            parallel: jobs > 1,
-            announced: 0,
-            phase: Phase::Starting,
-            entry: None,
-            open: Open::Remark,
-            errors: Vec::new(),
-            reported: None,
-        }
+    /// Before the first line.
+    pub(super) fn new() -> Self {
+        Self { phase: Phase::Starting, entry: None, open: Open::Remark, errors: Vec::new(), reported: None }
     }
 
     /// Takes the next line and says whether it may be shown: parts of commands may hold passwords.
     pub(super) fn line(&mut self, line: &str) -> bool {
-        if self.parallel {
-            return self.mixed_line(line);
-        }
         let Some(text) = line.strip_prefix(PROGRAM).and_then(|rest| rest.strip_prefix(' ')) else {
             return self.continuation(line);
         };
@@ -117,56 +82,8 @@ impl Listener {
         true
     }
 
-    /// Takes a line to which several workers may have contributed.
-    fn mixed_line(&mut self, line: &str) -> bool {
-        let mut shown = true;
-        let mut rest = line;
-        loop {
-            let (starts, text) = self.announcements(rest);
-            // A text longer than 1024 bytes can be broken by the beginning of another message.
-            let (text, next) = text.split_at(text.find(PROGRAM).unwrap_or(text.len()));
-            if REMARKS.iter().any(|start| text.starts_with(start)) {
-                self.remark(text);
-            } else if text.starts_with(QUERY) || (starts && self.announced > 0) {
-                self.announced = self.announced.saturating_sub(1);
-                self.start_error(text);
-            } else if starts {
-                self.remark(text);
-            } else {
-                shown &= self.continuation(&rest[..rest.len() - next.len()]);
-            }
-            if next.is_empty() {
-                return shown;
-            }
-            rest = next;
-        }
-    }
-
-    /// Counts the errors that the beginning of a line announces; says whether it announces anything, and what follows.
-    fn announcements<'a>(&mut self, line: &'a str) -> (bool, &'a str) {
-        let mut starts = false;
-        let mut rest = line;
-        loop {
-            if let Some(after) = rest.strip_prefix(PROGRAM) {
-                starts = true;
-                rest = after;
-            } else if let Some(after) = FAILURES.iter().find_map(|level| rest.strip_prefix(level)) {
-                starts = true;
-                self.announced += 1;
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix(' ') {
-                rest = after;
-            } else {
-                return (starts, rest);
-            }
-        }
-    }
-
     /// All errors, and how the run ended, given the status it ended with.
     pub(super) fn finish(mut self, status: ExitStatus) -> (Vec<RestoreError>, Ending) {
-        for _ in 0..self.announced {
-            self.start_error("an error whose text was lost among the messages of other workers");
-        }
         for error in &mut self.errors {
             for part in [&mut error.message, &mut error.detail, &mut error.hint, &mut error.context, &mut error.command]
             {
@@ -176,8 +93,7 @@ impl Listener {
         let seen = self.errors.len();
         let ending = match (status.code(), self.reported) {
             (Some(0), None) if seen == 0 => Ending::Complete,
-            // With workers the number is no count: each starts from the errors that were there before it.
-            (Some(1), Some(reported)) if reported == seen || (self.parallel && seen > 0) => Ending::Complete,
+            (Some(1), Some(reported)) if reported == seen => Ending::Complete,
             (_, Some(reported)) => Ending::Miscounted { reported, seen },
             (Some(0), None) => Ending::Miscounted { reported: 0, seen },
             (_, None) => Ending::Aborted,
@@ -218,10 +134,8 @@ impl Listener {
         }
         self.open = Open::Remark;
         if let Some(entry) = text.strip_prefix("from TOC entry ") {
-            if !self.parallel {
-                self.entry = TocEntryRef::parse(entry);
-                self.open = Open::Entry;
-            }
+            self.entry = TocEntryRef::parse(entry);
+            self.open = Open::Entry;
         } else if let Some(count) = text.strip_prefix("warning: errors ignored on restore: ") {
             self.reported = count.trim().parse().ok();
         } else {
@@ -239,8 +153,7 @@ impl Listener {
     /// A line that continues the message before it; whether it may be shown.
     fn continuation(&mut self, line: &str) -> bool {
         let part = match self.open {
-            // A piece of a long command can end up here when workers' messages mix.
-            Open::Remark => return !self.parallel,
+            Open::Remark => return true,
             Open::Entry => {
                 if let Some(entry) = &mut self.entry {
                     append_line(&mut entry.label, line);
@@ -314,8 +227,8 @@ mod tests {
 
     use super::*;
 
-    fn read(jobs: usize, text: &str, status: i32) -> (Vec<RestoreError>, Ending) {
-        let mut listener = Listener::new(jobs);
+    fn read(text: &str, status: i32) -> (Vec<RestoreError>, Ending) {
+        let mut listener = Listener::new();
         for line in text.lines() {
             listener.line(line);
         }
@@ -324,7 +237,7 @@ mod tests {
 
     #[test]
     fn an_error_has_its_entry_message_and_command() {
-        let (errors, ending) = read(1, include_str!("testdata/again-serial.stderr"), 1);
+        let (errors, ending) = read(include_str!("testdata/again-serial.stderr"), 1);
         assert_eq!((errors.len(), ending), (14, Ending::Complete));
 
         let first = &errors[0];
@@ -346,7 +259,7 @@ mod tests {
 
     #[test]
     fn hints_and_details_are_told_apart() {
-        let (errors, _) = read(1, include_str!("testdata/unprivileged.stderr"), 1);
+        let (errors, _) = read(include_str!("testdata/unprivileged.stderr"), 1);
         assert_eq!(errors[0].message, r#"permission denied to create foreign-data wrapper "w""#);
         assert_eq!(errors[0].hint, "Must be superuser to create a foreign-data wrapper.");
         assert_eq!(errors[0].detail, "");
@@ -356,14 +269,13 @@ mod tests {
     fn passwords_in_commands_are_neither_kept_nor_shown() {
         for text in [
             include_str!("testdata/again-serial.stderr"),
-            include_str!("testdata/again-parallel.stderr"),
             include_str!("testdata/unprivileged.stderr"),
             "pg_restore: error: could not execute query: ERROR:  syntax error\n\
              LINE 1: CREATE SUBSCRIPTION s CONNECTION 'password=hunter2'\n         ^\n\
              Command was: CREATE SUBSCRIPTION s CONNECTION 'password=hunter2'\n PUBLICATION p;",
         ] {
             assert!(text.contains("hunter2"));
-            let mut listener = Listener::new(2);
+            let mut listener = Listener::new();
             let shown: Vec<_> = text.lines().filter(|line| listener.line(line)).collect();
             assert!(!shown.concat().contains("hunter2"));
             let (errors, _) = listener.finish(ExitStatus::from_raw(1 << 8));
@@ -372,82 +284,37 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_parallel_workers_are_all_found() {
-        let text = include_str!("testdata/again-parallel.stderr");
-        let (errors, ending) = read(3, text, 1);
-        assert_eq!(errors.len(), text.matches("pg_restore: error: ").count());
-        assert_eq!(ending, Ending::Complete);
-    }
-
-    #[test]
-    fn no_error_is_lost_where_messages_of_workers_mix() {
-        let errors = read(8, include_str!("testdata/mixed.stderr"), 1).0;
-        assert_eq!(errors.len(), 32);
-        for error in errors {
-            assert_eq!(error.severity.as_deref(), Some("ERROR"), "{error:?}");
-            assert!(error.command.ends_with(';') || error.command.starts_with("CREATE SUBSCRIPTION"), "{error:?}");
-        }
-    }
-
-    #[test]
-    fn texts_find_their_errors_again() {
-        let query = "could not execute query: ERROR:  no\nCommand was: SET a = 0;\n";
-        for text in [
-            format!("pg_restore: pg_restore: finished item 1 INDEX i\nerror: {query}"),
-            format!("pg_restore: error: creating INDEX \"i\"\n{query}"),
-            format!("pg_restore: pg_restore: error: {query}\ncreating INDEX \"i\""),
-            format!("pg_restore:pg_restore: error:  {query} while PROCESSING TOC:\n"),
-        ] {
-            let (errors, _) = read(2, &text, 1);
-            assert_eq!(errors.len(), 1, "{text}");
-            assert_eq!((errors[0].message.as_str(), errors[0].command.as_str()), ("no", "SET a = 0;"), "{text}");
-        }
-        let (errors, _) = read(2, &format!("pg_restore: pg_restore: error: error: {query}{query}"), 1);
-        assert_eq!(errors.len(), 2);
-        assert_eq!(errors[0], errors[1]);
-    }
-
-    #[test]
-    fn an_error_without_a_text_still_counts() {
-        let (errors, _) = read(2, "pg_restore: error: finished item 1 INDEX i", 1);
-        assert_eq!((errors.len(), &errors[0].severity), (1, &None));
-    }
-
-    #[test]
-    fn without_workers_a_name_cannot_forge_an_error() {
+    fn a_name_cannot_forge_an_error() {
         let text = "pg_restore: creating TABLE \"public.a\nerror: b\"";
-        assert_eq!(read(1, text, 0), (Vec::new(), Ending::Complete));
+        assert_eq!(read(text, 0), (Vec::new(), Ending::Complete));
     }
 
     #[test]
     fn an_error_that_was_not_seen_is_noticed() {
         let told = "pg_restore: error: could not execute query: ERROR:  no\nCommand was: X;\n";
         let count = "pg_restore: warning: errors ignored on restore: ";
-        assert_eq!(read(1, &format!("{told}{count}1"), 1).1, Ending::Complete);
-        assert_eq!(read(1, &format!("{told}{count}2"), 1).1, Ending::Miscounted { reported: 2, seen: 1 });
-        assert_eq!(read(2, &format!("{told}{count}2"), 1).1, Ending::Complete);
-        assert_eq!(read(2, &format!("{count}2"), 1).1, Ending::Miscounted { reported: 2, seen: 0 });
-        assert_eq!(read(1, told, 0).1, Ending::Miscounted { reported: 0, seen: 1 });
+        assert_eq!(read(&format!("{told}{count}1"), 1).1, Ending::Complete);
+        assert_eq!(read(&format!("{told}{count}2"), 1).1, Ending::Miscounted { reported: 2, seen: 1 });
+        assert_eq!(read(told, 0).1, Ending::Miscounted { reported: 0, seen: 1 });
     }
 
     #[test]
     fn giving_up_early_is_not_an_end() {
-        let (errors, ending) =
-            read(1, "pg_restore: error: could not open input file \"x\": No such file or directory", 1);
+        let (errors, ending) = read("pg_restore: error: could not open input file \"x\": No such file or directory", 1);
         assert_eq!(ending, Ending::Aborted);
         assert_eq!(errors[0].message, "could not open input file \"x\": No such file or directory");
         assert_eq!((&errors[0].severity, errors[0].phase), (&None, Phase::Starting));
 
-        let (errors, _) = read(1, "pg_restore: fatal: unsupported version (1.99) in file header", 1);
+        let (errors, _) = read("pg_restore: fatal: unsupported version (1.99) in file header", 1);
         assert_eq!(errors.len(), 1);
 
-        let killed = Listener::new(1).finish(ExitStatus::from_raw(9));
+        let killed = Listener::new().finish(ExitStatus::from_raw(9));
         assert_eq!(killed, (Vec::new(), Ending::Aborted));
     }
 
     #[test]
     fn details_of_pg_restore_itself_belong_to_its_error() {
-        let (errors, _) = read(1, "pg_restore: error: bad\npg_restore: detail: why\npg_restore: hint: how", 1);
+        let (errors, _) = read("pg_restore: error: bad\npg_restore: detail: why\npg_restore: hint: how", 1);
         assert_eq!((errors[0].detail.as_str(), errors[0].hint.as_str()), ("why", "how"));
     }
 }

@@ -257,15 +257,17 @@ impl Toc {
 
     /// The list of those entries that `keep` wants, for [`RestoreRequest::list`](super::RestoreRequest::list).
     pub fn write_list(&self, keep: impl Fn(&Entry) -> bool) -> String {
-        let mut list = String::new();
-        for entry in self.entries.iter().filter(|entry| keep(entry)) {
-            list.push_str(&format!(
-                "{}; {} {} {} {}\n",
-                entry.dump_id, entry.catalog, entry.oid, entry.description, entry.label
-            ));
-        }
-        list
+        write_list(self.entries.iter().filter(|entry| keep(entry)))
     }
+}
+
+/// A list of `entries`, for [`RestoreRequest::list`](super::RestoreRequest::list).
+pub fn write_list<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
+    let mut list = String::new();
+    for Entry { dump_id, catalog, oid, description, label, .. } in entries {
+        list.push_str(&format!("{dump_id}; {catalog} {oid} {description} {label}\n"));
+    }
+    list
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("subscriptions", subscriptions),
     Check::new("publications", publications),
     Check::new("foreign-tables", foreign_tables),
+    Check::new("operator-families", operator_families),
 ];
 
 fn event_triggers(case: &Case<'_>) -> Vec<Found> {
@@ -77,9 +78,31 @@ fn foreign_tables(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
+/// No dump says what was changed of an extension's or of the system's objects, privileges apart.
+fn operator_families(case: &Case<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (database, _) in case.migrations() {
+        let additions = &database.source.family_additions;
+        for of_family in additions.chunk_by(|one, other| one.family == other.family) {
+            let Some(family) = of_family.first().map(|addition| &addition.family) else { continue };
+            let members = || of_family.iter().map(|addition| addition.member.as_str());
+            let message = format!(
+                "what users added to operator family {family} of an extension or of the system is not carried, and indexes \
+                 and constraints that need it fail: {}",
+                list(members())
+            );
+            let all: Vec<_> = members().collect();
+            let add = format!("ALTER OPERATOR FAMILY {family} ADD {}", all.join(", "));
+            let fix = format!("once what this needs is there, as a superuser: {}", database.on_target(add));
+            found.push(Found::warning(database.subject(), message).fix(fix));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{EventTrigger, Publication, Subscription, TableKind, fixture};
+    use crate::facts::{EventTrigger, FamilyAddition, Publication, Subscription, TableKind, fixture};
     use crate::plan::example::Example;
     use crate::validate::tests::Change;
     use crate::validate::{Severity, validate};
@@ -99,6 +122,11 @@ pub(super) mod tests {
             let mut table = fixture::table("elsewhere");
             table.kind = TableKind::Foreign;
             it.source().tables.push(table);
+        }),
+        ("operator-families", |it| {
+            let (family, member) =
+                ("public.gist_int4_ops USING gist".to_owned(), "OPERATOR 9 public.@@@(integer,integer)");
+            it.source().family_additions.push(FamilyAddition { family, member: member.to_owned() });
         }),
     ];
 

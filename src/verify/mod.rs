@@ -50,6 +50,8 @@ pub async fn verify(context: &Context, comparison: &Comparison) -> Result<(), St
         roles: comparison.roles.clone(),
         excluded_extensions: context.settings.selection.excluded_extensions.clone(),
         ignore_owners: context.settings.ignore_owners,
+        extension_tables: context.settings.selection.extension_tables,
+        given_passwords: context.settings.given_passwords.clone(),
         replicating: false,
     };
     let maintenance = (context.source.maintenance_database(), context.target.maintenance_database());
@@ -101,10 +103,7 @@ async fn servers(context: &Context, scope: &Scope) -> Verdict {
     match compared.await {
         Ok(compared) => {
             verdict.differences = compared.differences;
-            if !compared.passwords && !scope.roles.is_empty() {
-                let what = "passwords of roles".to_owned();
-                verdict.not_compared.push(NotCompared { what, reason: "a superuser reads them, on both sides" });
-            }
+            verdict.not_compared = compared.not_compared;
         }
         Err(error) => verdict.fail("roles and databases", Error::from(error)),
     }
@@ -139,11 +138,15 @@ async fn definitions(context: &Context, scope: &Scope, contents: &Contents, verd
         schema::compare_databases(&source, &target, &scope).await
     };
     match compared.await {
-        Ok(differences) => verdict.differences.extend(differences),
+        Ok(compared) => {
+            verdict.differences.extend(compared.differences);
+            verdict.not_compared.extend(compared.not_compared);
+        }
         Err(error) => verdict.fail("definitions", Error::from(error)),
     }
     let later = contents.later.iter();
-    verdict.not_compared.extend(later.map(|later| NotCompared { what: later.what.clone(), reason: later.reason }));
+    let later = later.map(|later| NotCompared { what: later.what.clone(), reason: later.reason, later: true });
+    verdict.not_compared.extend(later);
 }
 
 impl Verdict {

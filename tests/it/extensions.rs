@@ -103,3 +103,41 @@ fn rows_of_configuration_tables_follow_their_foreign_keys() {
         "200"
     );
 }
+
+const ADDITIONS: &str = r#"
+CREATE EXTENSION hstore SCHEMA public;
+CREATE FUNCTION "Less"(public.hstore, text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1::text < $2';
+CREATE FUNCTION "Compare"(public.hstore, text) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT bttextcmp($1::text, $2)';
+CREATE OPERATOR < (FUNCTION = "Less", LEFTARG = public.hstore, RIGHTARG = text);
+ALTER OPERATOR FAMILY btree_hstore_ops USING btree ADD OPERATOR 1 < (public.hstore, text), FUNCTION 1 "Compare"(public.hstore, text);
+CREATE DOMAIN odd AS int;
+CREATE FUNCTION same(odd, odd) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 = $2';
+CREATE OPERATOR <=> (FUNCTION = same, LEFTARG = odd, RIGHTARG = odd);
+ALTER OPERATOR FAMILY integer_ops USING hash ADD OPERATOR 1 <=> (odd, odd);
+"#;
+
+#[test]
+fn what_was_added_to_operator_families_of_others_is_announced_and_a_difference_until_it_is_there() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql("app", ADDITIONS);
+    let outcome = pair.migrate().args(["-f", "postgres", "--verify"]).run().expect_code(6);
+    let added = |family: &str, what: &str| {
+        format!(
+            "what users added to operator family {family} of an extension or of the system is not carried, and indexes and constraints that need it fail: {what}"
+        )
+    };
+    let outcome = outcome
+        .expect_stderr(&added("public.btree_hstore_ops USING btree", r#"FUNCTION 1 (public.hstore, text) public."Compare"(public.hstore,text), OPERATOR 1 public.<(public.hstore,text)"#))
+        .expect_stderr(&added("pg_catalog.integer_ops USING hash", "OPERATOR 1 public.<=>(public.odd,public.odd)"))
+        .expect_stderr("operator family pg_catalog.integer_ops using hash: added operators is 1 public.<=>(public.odd,public.odd) s on the source and none on the target")
+        .expect_stderr("operator family public.btree_hstore_ops using btree: added functions is 1 (public.hstore, text) public.\"Compare\"(public.hstore,text) on the source and none on")
+        .expect_stderr("operator family public.btree_hstore_ops using btree: added operators is 1 public.<(public.hstore,text) s on the source and none on");
+    // What the announcement says cures it.
+    let fixes = outcome.stderr.lines().filter_map(|line| line.split_once("target database \"app\": "));
+    let fixes: Vec<_> = fixes.map(|(_, fix)| fix.to_owned()).filter(|fix| fix.starts_with("ALTER OPERATOR")).collect();
+    assert_eq!(fixes.len(), 2, "{outcome}");
+    fixes.iter().for_each(|fix| drop(pair.target.sql("app", fix)));
+    let uris = [pair.source.uri("postgres"), pair.target.uri("postgres")];
+    pair.program().args(["verify", "-f", "postgres", "-s", &uris[0], "-t", &uris[1]]).run().expect_code(0);
+}

@@ -27,6 +27,10 @@ fn sabotage(pair: &Pair, place: Gate, deed: impl FnOnce(&Running, Closed)) -> Ou
     let run = migrate(pair).spawn();
     gate.wait_for_somebody(&pair.target, "app");
     deed(&run, gate);
+    assert_failed(run)
+}
+
+fn assert_failed(run: Running) -> Outcome {
     let outcome = run.wait().expect_code(1);
     assert!(outcome.stderr.contains("dbaname: 'app', method: 'replication', status: 'failed'"), "{outcome}");
     let last = outcome.last_line();
@@ -53,13 +57,18 @@ fn a_broken_session_fails_the_database_and_the_next_run_is_complete() {
     assert_eq!(pair.leftovers(), only_the_journal, "{outcome}");
 
     let outcome = sabotage(&pair, Gate::Index, |_, _gate| terminate(&pair.target, "wait_event_type = 'Lock'"));
-    assert!(outcome.stderr.contains("pg_restore: "), "{outcome}");
+    assert!(outcome.stderr.contains("create objects (in database \"app\" of the target)"), "{outcome}");
     assert_eq!(pair.leftovers(), only_the_journal, "{outcome}");
 
-    let outcome = sabotage(&pair, Gate::Index, |run, _gate| {
-        let killed = Command::new("pkill").args(["-KILL", "-x", "-P", &run.id().to_string(), "pg_restore"]).status();
-        assert!(killed.unwrap().success());
-    });
+    pair.source.sql("app", "CREATE FOREIGN DATA WRAPPER later");
+    let session = pair.target.session("app");
+    session.sql("BEGIN; CREATE FOREIGN DATA WRAPPER later");
+    let run = migrate(&pair).spawn();
+    pair.target.wait_until("app", "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')");
+    let killed = Command::new("pkill").args(["-KILL", "-x", "-P", &run.id().to_string(), "pg_restore"]).status();
+    assert!(killed.unwrap().success());
+    session.sql("ROLLBACK");
+    let outcome = assert_failed(run);
     assert!(outcome.stderr.contains("pg_restore"), "{outcome}");
     assert_eq!(pair.leftovers(), only_the_journal, "{outcome}");
 

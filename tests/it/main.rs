@@ -16,6 +16,7 @@ mod cli;
 mod connecting;
 mod conninfo;
 mod dump;
+mod encodings;
 mod extensions;
 mod failure;
 mod filters;

@@ -115,7 +115,7 @@ Databases:
     }
     assert_eq!(log(&outcome).len(), outcome.stderr.lines().count(), "every line is one of the log: {outcome}");
     assert!(log(&outcome).iter().all(|line| line[3] != "DEBUG"), "{outcome}");
-    let of_restore = |line: &[&str; 5]| line[3] == "INFO" && line[4].contains("creating TABLE \"public.t\"");
+    let of_restore = |line: &[&str; 5]| line[3] == "INFO" && line[4].contains("created TABLE public t ");
     assert!(log(&outcome).iter().any(of_restore), "{outcome}");
     let document = document(&outcome);
     assert_eq!((&document["outcome"], &document["exit_code"]), (&Value::from("done"), &Value::from(0)));

@@ -58,11 +58,12 @@ const SOMEBODY_WAITS: &str = "EXISTS (SELECT FROM pg_stat_activity WHERE wait_ev
 #[test]
 fn no_process_shows_a_password_while_a_schema_is_dumped_and_restored() {
     let Some(pair) = start() else { return };
-    pair.source.sql("postgres", "CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE SCHEMA later");
-    // pg_dump waits for this table, pg_restore for this schema; nothing before them does.
+    pair.source
+        .sql("postgres", "CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE FOREIGN DATA WRAPPER later");
+    // pg_dump waits for this table, pg_restore for this wrapper; nothing before them does.
     let (source, target) = (pair.source.session("postgres"), pair.target.session("postgres"));
     source.sql("BEGIN; LOCK parts");
-    target.sql("BEGIN; CREATE SCHEMA later");
+    target.sql("BEGIN; CREATE FOREIGN DATA WRAPPER later");
     let running = pair
         .program()
         .args(["-s", &pair.source.tcp_uri("mover", &password("source"), "postgres"), "--force-method", "dump"])

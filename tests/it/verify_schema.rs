@@ -58,8 +58,8 @@ impl Comparison {
 
     fn database(&self) -> BTreeSet<String> {
         let compared = compare_databases(&self.source, &self.target, &self.scope);
-        let differences = self.runtime.block_on(compared).expect("a comparison of catalogs");
-        differences.iter().map(ToString::to_string).collect()
+        let compared = self.runtime.block_on(compared).expect("a comparison of catalogs");
+        compared.differences.iter().map(ToString::to_string).collect()
     }
 
     fn server(&self) -> BTreeSet<String> {

@@ -34,6 +34,8 @@ pub(in crate::migrate) struct Sessions {
     source: Client,
     target: Client,
     snapshot: String,
+    /// The encoding of both databases, in which texts go as they are; `None`: texts go in the sessions' encoding.
+    encoding: Option<String>,
 }
 
 impl Sessions {
@@ -45,8 +47,8 @@ impl Sessions {
         );
         source.run("use the snapshot", begin).await?;
         target.run("prepare to load", "set synchronous_commit = off").await?;
-        same_encoding(&source, &target).await?;
-        Ok(Self { source, target, snapshot: snapshot.to_owned() })
+        let encoding = same_encoding(&source, &target).await?;
+        Ok(Self { source, target, snapshot: snapshot.to_owned(), encoding })
     }
 
     pub(super) fn database(&self) -> &str {
@@ -68,31 +70,34 @@ impl Sessions {
         table: &TablePlan,
         how: Load,
     ) -> Result<Copied, Error> {
-        load(context, &self.source, &self.target, table, how).await
+        load(context, self, table, how).await
     }
 }
 
-/// Lets bytes of SQL_ASCII databases pass as they are. All others speak UTF8, like our statements and the names in them.
-async fn same_encoding(source: &Client, target: &Client) -> Result<(), PgError> {
+/// Encodings of which UTF8 has every byte. Of others some bytes have no equivalent, those of WIN1252 or EUC_JP for example.
+const WHOLE: [&str; 2] = ["UTF8", "LATIN1"];
+
+/// The encoding of both databases if it is one of which some characters are not in UTF8, which our statements and the names in
+/// them are in. Bytes of SQL_ASCII databases pass as they are.
+async fn same_encoding(source: &Client, target: &Client) -> Result<Option<String>, PgError> {
     let ask = "select pg_catalog.current_setting('server_encoding')";
     let (one, other) =
         tokio::try_join!(source.one("read the encoding", ask, &[]), target.one("read the encoding", ask, &[]))?;
     let (one, other): (String, String) = (source.get(&one, 0)?, target.get(&other, 0)?);
-    if one == "SQL_ASCII" && one == other {
+    if one != other || WHOLE.contains(&one.as_str()) {
+        return Ok(None);
+    }
+    if one == "SQL_ASCII" {
         let set = sql!("set client_encoding = {}", Literal::new(one));
         tokio::try_join!(source.run("set the encoding", set.clone()), target.run("set the encoding", set))?;
+        return Ok(None);
     }
-    Ok(())
+    Ok(Some(one))
 }
 
 /// Copies a table in one transaction of the target, its line in the journal included.
-async fn load(
-    context: &Context,
-    source: &Client,
-    target: &Client,
-    table: &TablePlan,
-    how: Load,
-) -> Result<Copied, Error> {
+async fn load(context: &Context, sessions: &Sessions, table: &TablePlan, how: Load) -> Result<Copied, Error> {
+    let (source, target) = sessions.ends();
     let doing = format!("copy table {}", table.name);
     // An extension has filled its table itself: what it put there stays.
     let how = if table.configuration && how == Load::Fresh { Load::Add } else { how };
@@ -119,7 +124,11 @@ async fn load(
             guard
         }
     };
-    let format = if table.binary { "binary" } else { "text" };
+    // Texts in binary rows are always in the session's encoding.
+    let format = match &sessions.encoding {
+        Some(encoding) => sql!("text, encoding {}", Literal::new(encoding)),
+        None => Sql::from(if table.binary { "binary" } else { "text" }),
+    };
     // A table without columns has no list: `()` is a syntax error, and no list means none.
     let list = if table.columns.is_empty() { Sql::from("") } else { Sql::join(&table.columns, ", ") };
     let columns = if table.columns.is_empty() { Sql::from("") } else { sql!("({})", list) };

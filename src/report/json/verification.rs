@@ -42,6 +42,7 @@ struct Differing<'a> {
     target: Option<String>,
     keys: Vec<Row<'a>>,
     unnamed: Option<&'a str>,
+    reason: Option<&'static str>,
     message: String,
 }
 
@@ -92,6 +93,7 @@ impl<'a> Differing<'a> {
             target: None,
             keys: Vec::new(),
             unnamed: None,
+            reason: None,
             message: difference.to_string(),
         };
         match &difference.what {
@@ -104,12 +106,13 @@ impl<'a> Differing<'a> {
                 differing.target = Some(target.clone());
             }
             What::Contents => differing.kind = "contents",
-            What::Rows { source, target, keys, unnamed } => {
+            What::Rows { source, target, keys, unnamed, reason } => {
                 differing.kind = "rows";
                 differing.source = Some(rows(source));
                 differing.target = Some(rows(target));
                 differing.keys = keys.iter().map(Row::new).collect();
                 differing.unnamed = unnamed.as_deref();
+                differing.reason = *reason;
             }
         }
         differing

@@ -30,6 +30,8 @@ use crate::sql::names::ReplicationNames;
 
 const NO_KEY: &str = "no rows are named: there is no primary key that both sides have";
 
+const INSERTS_ONLY: &str = "of the source's changes only INSERTs are replicated (--replica-identity insert-only)";
+
 /// How often a table that differs is looked at again while replication runs.
 const RETRIES: usize = 3;
 
@@ -160,7 +162,7 @@ impl Comparison<'_> {
                 Err(error) => unnamed = Some(format!("no rows are named: {}", error.chain())),
             }
         }
-        What::Rows { source, target, keys, unnamed }
+        What::Rows { source, target, keys, unnamed, reason: relation.inserts_only.then_some(INSERTS_ONLY) }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::plan::comparison::{OneSide, Relation, RelationKind};
+use crate::plan::comparison::{ComparedColumn, Form, OneSide, Relation, RelationKind};
 use crate::settings::Level;
 use crate::sql;
 use crate::sql::Sql;
@@ -37,7 +37,7 @@ impl Question {
     /// The hash of row `t`.
     pub(super) fn hash(self, relation: &Relation) -> Sql {
         let row = match &relation.columns {
-            Some(columns) => sql!("row({})", Sql::join(columns.iter().map(|column| sql!("t.{}", column)), ", ")),
+            Some(columns) => sql!("row({})", Sql::join(columns.iter().map(value), ", ")),
             None => Sql::from("row(t.*)"),
         };
         self.hash_of(&row, 0)
@@ -52,6 +52,16 @@ impl Question {
         };
         sql!("pg_catalog.hashtextextended({} collate pg_catalog.\"C\", {})", text, seed)
     }
+}
+
+/// What of a column of row `t` is hashed.
+fn value(column: &ComparedColumn) -> Sql {
+    let cast = match column.form {
+        Form::Text => "",
+        Form::Byte => "::pg_catalog.int4",
+        Form::Bytes => "::pg_catalog.int4[]",
+    };
+    sql!("t.{}{}", column.name, cast)
 }
 
 /// The relation as `t`, without its inheritance children, which are compared by themselves.
@@ -81,13 +91,18 @@ mod tests {
     use super::*;
     use crate::sql::{Ident, QualifiedName};
 
+    fn column(name: &str, form: Form) -> ComparedColumn {
+        ComparedColumn { name: Ident::new(name), form }
+    }
+
     fn relation() -> Relation {
         Relation {
             name: QualifiedName::new("s", "t t"),
             kind: RelationKind::Table,
-            columns: Some(vec![Ident::new("a"), Ident::new("B")]),
+            columns: Some(vec![column("a", Form::Text), column("B", Form::Text), column("c", Form::Byte)]),
             source: OneSide::default(),
             target: OneSide::default(),
+            inserts_only: false,
         }
     }
 
@@ -106,6 +121,9 @@ mod tests {
     fn contents_are_hashed_column_by_column_in_the_order_given() {
         let question = Question { level: Level::Full, recode: false };
         let text = question.of(&relation(), &OneSide::default(), None).text().to_owned();
-        assert!(text.contains(r#"row(t."a", t."B")::pg_catalog.text collate pg_catalog."C", 0)"#), "{text}");
+        assert!(
+            text.contains(r#"row(t."a", t."B", t."c"::pg_catalog.int4)::pg_catalog.text collate pg_catalog."C", 0)"#),
+            "{text}"
+        );
     }
 }

@@ -16,7 +16,9 @@ use std::collections::{HashMap, HashSet};
 use self::classes::{Class, Versions};
 use self::object::{Address, Mismatch, Object, Objects};
 use super::Difference;
+use crate::events::NotCompared;
 use crate::pg::{Client, PgError};
+use crate::sql::Ident;
 
 /// What is compared, beyond the database that two sessions are in.
 #[derive(Clone, Debug, Default)]
@@ -28,42 +30,70 @@ pub struct Scope {
     pub roles: Vec<String>,
     /// Extensions that were left out; those of managed services always are.
     pub excluded_extensions: Vec<String>,
+    /// Whether what users keep in configuration tables of extensions, and their sequences, is carried.
+    pub extension_tables: bool,
     /// Everything belongs to the target user: owners are not compared.
     pub ignore_owners: bool,
+    /// Roles whose passwords on the target are no copies: the user gave them.
+    pub given_passwords: Vec<String>,
     /// Replication runs: what arrives only at its finish (values of sequences, materialized views' contents, large objects,
     /// publications) is not compared.
     pub replicating: bool,
 }
 
+/// What came out of comparing two databases, or the two servers.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// What could not be compared, and why that is so.
+    pub not_compared: Vec<NotCompared>,
+}
+
+/// Why secrets are not compared.
+const PRIVILEGED: &str = "a superuser reads them, on both sides";
+
+/// Why the value of a sequence is not.
+const CYCLES: &str = "it cycles: whether it is behind cannot be told";
+
+/// Why a password is not.
+const GIVEN: &str = "this run gave it: --role-passwords";
+
 /// What differs between one database on both sides, rows apart. Both sessions are in the database of the same name, and in no
 /// transaction.
-pub async fn compare_databases(source: &Client, target: &Client, scope: &Scope) -> Result<Vec<Difference>, PgError> {
+pub async fn compare_databases(source: &Client, target: &Client, scope: &Scope) -> Result<Compared, PgError> {
     let classes = |versions| classes::of_database(versions, scope);
-    let mut mismatches = catalogs(source, target, classes, attached::Objects::OfDatabase).await?;
+    let Catalogs { mut mismatches, unread } = catalogs(source, target, classes, attached::Objects::OfDatabase).await?;
+    let mut not_compared = not_compared(unread, PRIVILEGED);
     if !scope.replicating {
-        mismatches.extend(sequences::compare(source, target).await?);
+        let sequences = sequences::compare(source, target, scope).await?;
+        mismatches.extend(sequences.behind);
+        not_compared.extend(self::not_compared(sequences.unclear, CYCLES));
     }
     reword::dismiss(target, &mut mismatches).await?;
-    Ok(report(mismatches, scope, Some(source.database())))
+    Ok(Compared { differences: report(mismatches, scope, Some(source.database())), not_compared })
 }
 
 /// What differs between the two servers: roles with their memberships and settings, and databases as a whole. The sessions are
 /// in any database, and in no transaction.
-pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) -> Result<Servers, PgError> {
+pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) -> Result<Compared, PgError> {
     let (here, there) = tokio::try_join!(reads_passwords(source), reads_passwords(target))?;
     let passwords = here && there;
     let classes = |versions| classes::of_server(versions, scope, passwords);
-    let mismatches = catalogs(source, target, classes, attached::Objects::OfServer).await?;
-    Ok(Servers { differences: report(mismatches, scope, None), passwords })
+    let Catalogs { mismatches, unread } = catalogs(source, target, classes, attached::Objects::OfServer).await?;
+    let mut not_compared = not_compared(unread, PRIVILEGED);
+    if passwords {
+        let given =
+            scope.given_passwords.iter().map(|role| format!("password of role {}", Ident::new(role).readable()));
+        not_compared.extend(self::not_compared(given.collect(), GIVEN));
+    } else if !scope.roles.is_empty() {
+        not_compared.extend(self::not_compared(vec!["passwords of roles".to_owned()], PRIVILEGED));
+    }
+    Ok(Compared { differences: report(mismatches, scope, None), not_compared })
 }
 
-/// What came out of comparing the two servers.
-#[derive(Debug)]
-pub struct Servers {
-    /// What differs.
-    pub differences: Vec<Difference>,
-    /// Whether both sides let us read, and so compare, the roles' verifiers.
-    pub passwords: bool,
+fn not_compared(what: Vec<String>, reason: &'static str) -> Vec<NotCompared> {
+    what.into_iter().map(|what| NotCompared { what, reason, later: false }).collect()
 }
 
 async fn reads_passwords(client: &Client) -> Result<bool, PgError> {
@@ -77,19 +107,27 @@ async fn catalogs(
     target: &Client,
     classes: impl Fn(Versions) -> Vec<Class>,
     attachments: attached::Objects,
-) -> Result<Vec<Mismatch>, PgError> {
+) -> Result<Catalogs, PgError> {
     let [mut source, mut target] = [Side::new(source, target), Side::new(target, source)];
-    let mut found = Vec::new();
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
     tokio::try_join!(source.begin(), target.begin())?;
     for (here, there) in classes(source.versions).into_iter().zip(classes(target.versions)) {
         let (on_source, on_target) = tokio::try_join!(source.objects(&here), target.objects(&there))?;
         found.extend(object::differences(here.name, here.sparse, &on_source, &on_target));
+        unread.extend(object::unread(here.name, &on_source, &on_target));
         source.remember(here.name, on_source);
         target.remember(there.name, on_target);
     }
     found.extend(attached::compare(&source, &target, attachments).await?);
     tokio::try_join!(source.end(), target.end())?;
-    Ok(found)
+    Ok(Catalogs { mismatches: found, unread })
+}
+
+/// What comparing every class gave.
+struct Catalogs {
+    mismatches: Vec<Mismatch>,
+    /// What one side may not read.
+    unread: Vec<String>,
 }
 
 /// One of the two sessions, and where each object was seen.

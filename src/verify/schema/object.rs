@@ -4,7 +4,7 @@
 //! again is one property for each of its keys (`{"option": {"fillfactor": "70"}}` is the property `option fillfactor`). A
 //! key that begins with `#` holds the hash of a secret: whether it is equal is told, what it is is not. One that begins with
 //! `@` tells us something and is not compared. The key `incomparable` lists properties of which this side cannot say
-//! anything useful.
+//! anything useful; `unread` those that this side's user may not read, which is said.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,13 +92,13 @@ impl Mismatch {
 
     /// Whether a migration leaves it like that, and nothing is lost: the source's writers are locked out, the target's are not;
     /// an index whose building failed is in no dump, unlike one of a partitioned table that waits for its parts; whoever
-    /// creates a role may administer it; schema `public` belongs to whom each server gives it to.
+    /// creates a role administers it and takes part in it; schema `public` belongs to whom each server gives it to.
     pub(super) fn is_intended(&self) -> bool {
         match &self.kind {
             Kind::Property { name, source, target } => match (self.class, name.as_str()) {
                 ("database", "setting default_transaction_read_only") => !target.contains_key(name),
                 ("schema", "owner") => [source, target].into_iter().all(|side| is_true(side, "@initial owner")),
-                ("membership", "admin") => is_own(target) && is_true(target, name),
+                ("membership", "admin" | "inherit" | "set") => is_own(target) && is_true(target, name),
                 _ => false,
             },
             Kind::Missing(properties) => {
@@ -171,15 +171,18 @@ pub(super) fn differences(class: &'static str, sparse: bool, source: &Objects, t
 struct Read {
     properties: Properties,
     incomparable: BTreeSet<String>,
+    unread: BTreeSet<String>,
 }
 
 /// Text that is no JSON object has no properties: none of our queries gives such.
 fn read(text: &str) -> Read {
     let Ok(mut map) = serde_json::from_str::<Map<String, Value>>(text) else { return Read::default() };
-    let incomparable = match map.remove("incomparable") {
+    let mut listed = |key| match map.remove(key) {
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => BTreeSet::new(),
     };
+    let (mut incomparable, unread): (BTreeSet<String>, BTreeSet<String>) = (listed("incomparable"), listed("unread"));
+    incomparable.extend(unread.iter().cloned());
     let mut properties = Properties::new();
     let mut insert = |prefix: &str, key: String, value: Value| {
         let (key, property) = match key.strip_prefix('#') {
@@ -198,7 +201,19 @@ fn read(text: &str) -> Read {
             value => insert("", key, value),
         }
     }
-    Read { properties, incomparable }
+    Read { properties, incomparable, unread }
+}
+
+/// What one side may not read of objects that both have: `options of user mapping …`.
+pub(super) fn unread(class: &str, source: &Objects, target: &Objects) -> Vec<String> {
+    let mut found = Vec::new();
+    for (identity, here) in source {
+        let Some(there) = target.get(identity) else { continue };
+        let sides = [here, there].into_iter().filter(|side| side.properties.contains("\"unread\""));
+        let names: BTreeSet<String> = sides.flat_map(|side| read(&side.properties).unread).collect();
+        found.extend(names.into_iter().map(|name| format!("{name}s of {class} {identity}")));
+    }
+    found
 }
 
 /// Names of the properties that are not equal, of those that both sides can compare.

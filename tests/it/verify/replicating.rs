@@ -113,3 +113,23 @@ fn replication_that_does_not_catch_up_in_time_is_said_and_has_its_exit_code() {
     gate.open();
     verify(&pair).run().expect_code(0).expect_stderr("Database 'late': verified: 2 tables, 21 rows; all equal");
 }
+
+#[test]
+fn a_table_whose_inserts_alone_are_replicated_differs_for_a_reason() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        "CREATE TABLE log (line text); INSERT INTO log VALUES ('a'), ('b'); CREATE TABLE t (id int PRIMARY KEY)",
+    );
+    let migrate = pair.migrate().args(["-f", "postgres", "--max-replication-lag=0", "--replica-identity=insert-only"]);
+    migrate.run().expect_code(0);
+    pair.source.sql("app", "INSERT INTO log VALUES ('c')");
+    verify(&pair).run().expect_code(0);
+    pair.source.sql("app", "DELETE FROM log WHERE line = 'a'");
+    let reason = "of the source's changes only INSERTs are replicated (--replica-identity insert-only)";
+    let outcome = verify(&pair).arg("--output=json").run().expect_code(6);
+    let difference = &document(&outcome)["verification"]["databases"][0]["differences"][0];
+    assert_eq!(difference["reason"], reason);
+    outcome.expect_stderr(&format!("table public.log: 2 rows on the source and 3 on the target; {reason}"));
+}

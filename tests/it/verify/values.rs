@@ -74,3 +74,18 @@ fn the_oldest_and_the_newest_major_write_the_same_values() {
     pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
     verify(&pair).run().expect_code(0).expect_stderr("Database 'shop': verified: ");
 }
+
+#[test]
+fn bytes_above_127_are_the_same_although_majors_write_them_otherwise() {
+    let Some(pair) = Pair::of_majors(15, 18) else { return };
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        r#"CREATE TABLE bytes (id int PRIMARY KEY, b "char", several "char"[]);
+           INSERT INTO bytes SELECT n, (n - 128)::"char", ARRAY[(n - 128)::"char", NULL] FROM generate_series(0, 255) n"#,
+    );
+    pair.migrate().args(["--force-method", "dump", "--verify"]).run().expect_code(0).expect_stderr("all equal");
+    pair.target.sql("app", r#"UPDATE bytes SET b = (-1)::"char" WHERE id = 7"#);
+    let outcome = verify(&pair).arg("--verify-rows=1").run().expect_code(6);
+    outcome.expect_stderr("table public.bytes: key (id)=(7): its values differ");
+}

@@ -44,7 +44,8 @@ fn servers(versions: Versions) -> Sql {
     )
 }
 
-/// Options are passwords as a rule: all are hashed. Who may see none of them gets null from the view, as if there were none.
+/// Options are passwords as a rule: all are hashed. Who may see none of them gets null from the view, as if there were none:
+/// a role sees its own if it may use the server, the server's owner those for everybody.
 fn user_mappings() -> Sql {
     sql!(
         "select {}, pg_catalog.format('%s server %I',
@@ -54,8 +55,12 @@ fn user_mappings() -> Sql {
                        from pg_catalog.unnest(m.umoptions) o
                        cross join lateral (select pg_catalog.split_part(o, '=', 1),
                            pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)) part(name, value)),
-            'incomparable', case when m.umoptions is null and not u.rolsuper then '[\"option\"]'::jsonb end)
+            'unread', case when not (u.rolsuper or case m.umuser when 0 then pg_catalog.pg_has_role(s.srvowner, 'USAGE')
+                    else m.umuser = u.oid and (pg_catalog.pg_has_role(s.srvowner, 'USAGE')
+                                               or pg_catalog.has_server_privilege(s.oid, 'USAGE')) end)
+                then '[\"option\"]'::jsonb end)
         from pg_catalog.pg_user_mappings m
+        join pg_catalog.pg_foreign_server s on s.oid = m.srvid
         join pg_catalog.pg_roles u on u.rolname = current_user
         where {}",
         address("pg_user_mapping", "m.umid"),

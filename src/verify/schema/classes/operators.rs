@@ -11,6 +11,7 @@ pub(super) fn classes(versions: Versions) -> Vec<Class> {
         Class::new("cast", casts()),
         Class::new("operator", operators()),
         Class::new("operator family", operator_families()),
+        Class { sparse: true, ..Class::new("operator family", family_additions()) },
         Class::new("operator class", operator_classes()),
         Class::new("collation", collations(versions)),
         Class::new("conversion", conversions()),
@@ -82,6 +83,44 @@ fn operator_families() -> Sql {
         role("f.opfowner"),
         qualified("sn.nspname", "s.opfname"),
         schema("n.nspname"),
+        users("pg_opfamily", "f.oid")
+    )
+}
+
+/// What was added to families of extensions and of the system, as far as it is about something of a user: what their own
+/// scripts add differs between versions. Array types of an extension's types are no members of it. Comments on the families
+/// are their owners'.
+fn family_additions() -> Sql {
+    let of_users = |object: Sql, left: &'static str, right: &'static str| {
+        let types = users("pg_type", "t.oid");
+        sql!(
+            "({} or exists (select from pg_catalog.pg_type t where t.oid in ({}, {}) and t.typcategory <> 'A' and {}))",
+            object,
+            left,
+            right,
+            types
+        )
+    };
+    sql!(
+        "select 'pg_catalog.pg_opfamily'::pg_catalog.regclass::pg_catalog.oid, 0::pg_catalog.oid, 0,
+               pg_catalog.format('%s using %I', {}, am.amname), pg_catalog.jsonb_build_object(
+            'added operators', (select pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', a.amopstrategy,
+                                    a.amopopr::pg_catalog.regoperator, a.amoppurpose)
+                                    order by a.amopstrategy, a.amopopr::pg_catalog.regoperator::text collate \"C\")
+                                from pg_catalog.pg_amop a where a.amopfamily = f.oid and a.oid >= 16384 and {}),
+            'added functions', (select pg_catalog.jsonb_agg(pg_catalog.format('%s (%s, %s) %s', a.amprocnum,
+                                    a.amproclefttype::pg_catalog.regtype, a.amprocrighttype::pg_catalog.regtype,
+                                    a.amproc::pg_catalog.oid::pg_catalog.regprocedure)
+                                    order by a.amprocnum, a.amproclefttype::pg_catalog.regtype::text collate \"C\",
+                                             a.amprocrighttype::pg_catalog.regtype::text collate \"C\")
+                                from pg_catalog.pg_amproc a where a.amprocfamily = f.oid and a.oid >= 16384 and {}))
+        from pg_catalog.pg_opfamily f
+        join pg_catalog.pg_namespace n on n.oid = f.opfnamespace
+        join pg_catalog.pg_am am on am.oid = f.opfmethod
+        where not ({})",
+        qualified("n.nspname", "f.opfname"),
+        of_users(users("pg_operator", "a.amopopr"), "a.amoplefttype", "a.amoprighttype"),
+        of_users(users("pg_proc", "a.amproc::pg_catalog.oid"), "a.amproclefttype", "a.amprocrighttype"),
         users("pg_opfamily", "f.oid")
     )
 }

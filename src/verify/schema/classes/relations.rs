@@ -3,7 +3,7 @@
 use super::fragments::{Versions, address, options, privileges, relations, role, schema, users, when};
 use super::{Class, Scope};
 use crate::sql;
-use crate::sql::Sql;
+use crate::sql::{Literal, Sql};
 
 pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
     vec![
@@ -119,14 +119,23 @@ fn sequences(versions: Versions) -> Sql {
     )
 }
 
-/// Schema, name and identity of the sequences that are compared.
-pub(in crate::verify::schema) fn sequence_names() -> Sql {
+/// Schema, name and identity of the sequences that are compared: users' own, and those of extensions that count for rows
+/// which users write.
+pub(in crate::verify::schema) fn sequence_names(scope: &Scope) -> Sql {
+    let configuration = if scope.extension_tables {
+        let excluded = scope.excluded_extensions.iter().map(Literal::new);
+        sql!("e.extname::text <> all (array[{}]::text[])", Sql::join(excluded, ", "))
+    } else {
+        Sql::from("false")
+    };
     sql!(
         "select n.nspname::text, c.relname::text, c.oid::pg_catalog.regclass::text
         from pg_catalog.pg_class c
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-        where c.relkind = 'S' and c.relpersistence <> 't' and {} and {}",
+        where c.relkind = 'S' and c.relpersistence <> 't' and {} and ({} or exists (
+            select from pg_catalog.pg_extension e where c.oid = any (e.extconfig) and {}))",
         schema("n.nspname"),
-        users("pg_class", "c.oid")
+        users("pg_class", "c.oid"),
+        configuration
     )
 }

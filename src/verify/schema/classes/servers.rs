@@ -9,7 +9,7 @@ use crate::sql::{Literal, Sql};
 pub(super) fn classes(versions: Versions, scope: &Scope, passwords: bool) -> Vec<Class> {
     let (roles_in_scope, databases_in_scope) = (names(&scope.roles), names(&scope.databases));
     let mut classes = vec![
-        Class::new("role", roles(&roles_in_scope, passwords)),
+        Class::new("role", roles(&roles_in_scope, &names(&scope.given_passwords), passwords)),
         Class::new("membership", memberships(versions, &roles_in_scope)),
         Class::new("database", databases(versions, &databases_in_scope)),
         Class { sparse: true, ..Class::new("settings", settings(&roles_in_scope, &databases_in_scope)) },
@@ -24,9 +24,11 @@ fn names(names: &[String]) -> Sql {
     sql!("array[{}]::text[]", Sql::join(names.iter().map(Literal::new), ", "))
 }
 
-fn roles(scope: &Sql, passwords: bool) -> Sql {
+fn roles(scope: &Sql, given_passwords: &Sql, passwords: bool) -> Sql {
     let (catalog, password) = if passwords {
-        ("pg_authid", sql!(", '#password', {}", hash("r.rolpassword")))
+        let hash = hash("r.rolpassword");
+        let password = sql!(", '#password', case when not (r.rolname = any ({})) then {} end", given_passwords, hash);
+        ("pg_authid", password)
     } else {
         ("pg_roles", Sql::from(""))
     };

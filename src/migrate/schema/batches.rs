@@ -1,0 +1,79 @@
+//! Many entries in one transaction.
+//!
+//! pg_restore sends a statement, waits, and commits each by itself: with thousands of tables that is most of what takes time.
+//! What is refused together is left to pg_restore, one by one, whose errors are understood.
+
+use super::Archive;
+use crate::error::{Error, Kind};
+use crate::logger;
+use crate::migrate::Context;
+use crate::pg::Client;
+use crate::sql::Sql;
+use crate::tools::{Entry, Piece};
+
+/// Entries sent together. Every table holds some locks until the end of its transaction, and all transactions of the server
+/// share what `max_locks_per_transaction` allows (6,400 by default).
+const AT_ONCE: usize = 100;
+
+/// What a session needs to take an archive's SQL, as the head of every dump sets it; the rest every session of ours has.
+const PREPARE: &str = "set synchronous_commit = off; set xmloption = content; set client_min_messages = warning";
+
+/// A session that creates entries.
+pub(super) async fn open(context: &Context, database: &str) -> Result<Client, Error> {
+    let client = context.target.connect(database).await?;
+    client.run("prepare to create objects", PREPARE).await?;
+    Ok(client)
+}
+
+/// Entries in groups that may be sent together, or must not.
+pub(super) fn divide<'a>(archive: &Archive, entries: &[&'a Entry]) -> Vec<Vec<&'a Entry>> {
+    let mut groups: Vec<Vec<&Entry>> = Vec::new();
+    let mut last_fits = false;
+    for entry in entries {
+        let fits = archive.piece(entry).is_some() && !may_hold_password(entry);
+        match groups.last_mut() {
+            Some(group) if fits == last_fits && group.len() < AT_ONCE => group.push(entry),
+            _ => groups.push(vec![entry]),
+        }
+        last_fits = fits;
+    }
+    groups
+}
+
+/// Creates all of `entries`, or nothing: then the answer is `false`.
+pub(super) async fn create(client: &Client, archive: &Archive, entries: &[&Entry]) -> Result<bool, Error> {
+    if entries.iter().any(|entry| may_hold_password(entry)) {
+        return Ok(false);
+    }
+    let Some(pieces) = entries.iter().map(|entry| archive.piece(entry)).collect::<Option<Vec<&Piece>>>() else {
+        return Ok(false);
+    };
+    let Some(text) = archive.text(pieces)? else { return Ok(false) };
+    // One message is one transaction.
+    match client.run("create objects", Sql::from_archive(text).shown_as(&description(entries))).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_refusal() => {
+            let database = logger::database(client.database());
+            tracing::debug!(target: logger::TARGET, "{database}: refused, and tried one by one: {}", error.words());
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The statements are in the archive; a log of ten thousand tables would hide everything else.
+fn description(entries: &[&Entry]) -> Sql {
+    let names: Vec<_> = entries.iter().map(ToString::to_string).collect();
+    Sql::from_archive(format!("-- create {}", names.join(", ")))
+}
+
+/// A server logs a statement that it refuses, with all that was sent together with it.
+fn may_hold_password(entry: &Entry) -> bool {
+    matches!(entry.description.as_str(), "USER MAPPING" | "SERVER" | "FOREIGN DATA WRAPPER" | "SUBSCRIPTION")
+}
+
+impl Archive {
+    pub(super) fn text<'a>(&self, pieces: impl IntoIterator<Item = &'a Piece>) -> Result<Option<String>, Error> {
+        self.sql.text(pieces).map_err(|cause| Error::new(Kind::Failed, "read the schema archive").caused_by(cause))
+    }
+}

@@ -1,0 +1,291 @@
+//! Definitions: one archive of the source's schema, restored in two halves around the rows.
+//!
+//! Entries go in batches (`batches`); those of a batch that is refused go one by one through pg_restore (`judged`), which
+//! decides whether that is harmless, announced or a failure. Indexes are built while rows are still being copied (`builds`).
+
+mod batches;
+mod builds;
+mod definition;
+mod foreign_keys;
+mod judged;
+mod manner;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+pub(super) use self::builds::Builds;
+use self::judged::Failures;
+pub(super) use self::manner::Manner;
+
+use super::privileges::Lent;
+use super::{Context, extensions, privileges};
+use crate::error::{Error, Kind};
+use crate::facts::Reserved;
+use crate::logger;
+use crate::plan::{Content, Rights};
+use crate::sql::names::PREFIX;
+use crate::tools::{
+    self, DumpRequest, Entry, Missing, Piece, RelationStatistics, Script, Section, SqlFile, Toc, write_list,
+};
+
+/// Entries with statistics that are in memory at the same time; one may have some megabytes.
+const STATISTICS_AT_ONCE: usize = 100;
+
+/// A schema archive of one database. Its file goes with the run's directory.
+pub(super) struct Archive {
+    database: String,
+    file: PathBuf,
+    contents: Toc,
+    sql: SqlFile,
+    /// Where each entry is in `sql`.
+    pieces: BTreeMap<u32, usize>,
+    /// What the target has refused so far.
+    missing: Mutex<Missing>,
+}
+
+impl Archive {
+    /// Dumps the schema as `snapshot` shows it, or as it is now.
+    pub(super) async fn dump(
+        context: &Context,
+        database: &str,
+        snapshot: Option<&str>,
+        rights: &Rights,
+    ) -> Result<Self, Error> {
+        let file = new_file(context, ".dump")?;
+        let from = context.dump_from.in_database(database);
+        let request = DumpRequest {
+            snapshot,
+            statistics: context.statistics,
+            utf8: !context.not_utf8.contains(database),
+            file: &file,
+        };
+        tools::dump_schema(&context.tools, &from, request, &context.cancel).await?;
+        let contents = tools::contents(&context.tools, &file, &context.cancel).await?;
+        let list = contents.write_list(|entry| !entry.is_privilege() && !entry.is_statistics());
+        let path = new_file(context, ".sql")?;
+        let sql = SqlFile::write(&context.tools, &file, &list, !rights.owners.kept, &path, &context.cancel).await?;
+        let pieces = sql.pieces().iter().enumerate().map(|(at, piece)| (piece.dump_id, at)).collect();
+        Ok(Self { database: database.to_owned(), file, contents, sql, pieces, missing: Mutex::default() })
+    }
+
+    fn piece(&self, entry: &Entry) -> Option<&Piece> {
+        self.pieces.get(&entry.dump_id).and_then(|&at| self.sql.pieces().get(at))
+    }
+
+    /// The database.
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Tables, types, functions: what rows need.
+    pub(super) async fn restore_before_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
+        // Schemas with their privileges first: foreign keys look into them with the rights of the tables' owners, and owners
+        // need CREATE on them.
+        self.restore(context, manner, Entry::is_schema).await?;
+        self.grant(context, manner, Entry::is_schema).await?;
+        let order = self.contents.entries.iter().filter(|entry| entry.is_extension()).filter_map(Entry::extension);
+        extensions::create(context, &self.database, order, manner.extension_versions).await?;
+        self.restore(context, manner, |entry| entry.section == Section::PreData && !entry.is_schema()).await
+    }
+
+    /// What a subscription needs to find rows: primary keys, unique constraints, and the indexes that serve as replica identity.
+    pub(super) async fn restore_identities(
+        &self,
+        context: &Context,
+        manner: Manner<'_>,
+        identity_indexes: &[u32],
+    ) -> Result<(), Error> {
+        self.restore(context, manner, |entry| is_identity(entry, identity_indexes)).await
+    }
+
+    /// What is left of indexes, constraints, triggers, rules and policies after `builds`.
+    pub(super) async fn restore_after_data(
+        &self,
+        context: &Context,
+        manner: Manner<'_>,
+        builds: &Builds<'_>,
+    ) -> Result<(), Error> {
+        self.restore(context, manner, |entry| {
+            entry.section == Section::PostData
+                && !builds.has_built(entry)
+                && !entry.is_index_attach()
+                && !is_for_the_end(entry)
+        })
+        .await?;
+        // Indexes of partitions become part of those of their partitioned tables.
+        self.restore(context, manner, Entry::is_index_attach).await
+    }
+
+    /// Foreign keys but those `there`, by their OIDs on the source; comments on whatever comes after the rows.
+    pub(super) async fn restore_foreign_keys(
+        &self,
+        context: &Context,
+        manner: Manner<'_>,
+        content: &Content,
+        jobs: usize,
+        there: &BTreeSet<u32>,
+    ) -> Result<Failures, Error> {
+        let wanted = self.wanted(manner, |entry| {
+            entry.section == Section::PostData
+                && is_for_the_end(entry)
+                && !(entry.is_foreign_key() && there.contains(&entry.oid))
+        });
+        self.lending(context, manner, async {
+            let left = foreign_keys::restore(context, self, content, jobs, wanted).await?;
+            self.create(context, manner, &left).await
+        })
+        .await
+    }
+
+    /// The source's own publications, which must not exist while rows still arrive.
+    pub(super) async fn restore_publications(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
+        let list = self.contents.write_list(|entry| entry.is_publication() && !is_ours(entry));
+        self.restore_list(context, Manner::last(rights), &list).await
+    }
+
+    /// Lists of all entries with statistics, each for [`Archive::statistics`].
+    pub(super) fn lists_of_statistics(&self) -> Vec<String> {
+        let list = self.contents.write_list(Entry::is_statistics);
+        let lines: Vec<_> = list.split_inclusive('\n').collect();
+        lines.chunks(STATISTICS_AT_ONCE).map(<[_]>::concat).collect()
+    }
+
+    /// What the source's planner knew.
+    pub(super) async fn statistics(&self, context: &Context, list: &str) -> Result<Vec<RelationStatistics>, Error> {
+        let script = tools::script(&context.tools, &self.file, list, &context.cancel).await?;
+        Ok(script.into_statistics().collect())
+    }
+
+    /// Event triggers: after everything that they could fire for.
+    pub(super) async fn restore_event_triggers(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
+        let list = self.contents.write_list(Entry::is_event_trigger);
+        if rights.event_triggers {
+            return self.restore_list(context, Manner::last(rights), &list).await;
+        }
+        let script = tools::script(&context.tools, &self.file, &list, &context.cancel).await?;
+        self.leave(context, Reserved::EventTriggers, &script, "only superusers may create event triggers");
+        Ok(())
+    }
+
+    /// Privileges, after the rows: whoever loads them may not have any.
+    pub(super) async fn restore_privileges(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
+        self.grant(context, manner, |entry| !entry.is_schema()).await
+    }
+
+    /// The privileges that waited for the end of replication.
+    pub(super) async fn restore_spared_privileges(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
+        let mut script = self.privileges(context, |entry| !entry.is_schema()).await?;
+        script.entries.retain(|entry| takes_from_owner(entry));
+        privileges::grant(context, &self.database, rights, &script).await
+    }
+
+    async fn grant(&self, context: &Context, manner: Manner<'_>, which: impl Fn(&Entry) -> bool) -> Result<(), Error> {
+        let owns_public = manner.rights.owns_public;
+        let mut script =
+            self.privileges(context, |entry| which(entry) && (owns_public || !entry.is_public_schema())).await?;
+        if manner.spare_owners {
+            script.entries.retain(|entry| !takes_from_owner(entry));
+        }
+        privileges::grant(context, &self.database, manner.rights, &script).await?;
+        if !owns_public && manner.rights.changes_public() {
+            let left = self.privileges(context, |entry| which(entry) && entry.is_public_schema()).await?;
+            self.leave(context, Reserved::Privileges, &left, "schema public belongs to somebody else");
+        }
+        Ok(())
+    }
+
+    async fn privileges(&self, context: &Context, which: impl Fn(&Entry) -> bool) -> Result<Script, Error> {
+        let list = self.contents.write_list(|entry| entry.is_privilege() && which(entry));
+        Ok(tools::script(&context.tools, &self.file, &list, &context.cancel).await?)
+    }
+
+    fn leave(&self, context: &Context, kind: Reserved, script: &Script, reason: &str) {
+        for statement in script.statements() {
+            context.leave(Some(&self.database), kind, &statement, reason.to_owned());
+        }
+    }
+
+    async fn restore(&self, context: &Context, manner: Manner<'_>, half: impl Fn(&Entry) -> bool) -> Result<(), Error> {
+        let wanted = self.wanted(manner, half);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let failures = self.lending(context, manner, self.create(context, manner, &wanted)).await?;
+        failures.into_result(&self.database)
+    }
+
+    fn wanted(&self, manner: Manner<'_>, half: impl Fn(&Entry) -> bool) -> Vec<&Entry> {
+        self.contents.entries.iter().filter(|entry| half(entry) && manner.wants(entry)).collect()
+    }
+
+    /// Does `work` while owners of objects have what they need in order to own them.
+    async fn lending<T>(
+        &self,
+        context: &Context,
+        manner: Manner<'_>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let lent = Lent::lend(context, &self.database, manner.rights).await?;
+        let done = work.await;
+        lent.take_back().await?;
+        done
+    }
+
+    async fn create(&self, context: &Context, manner: Manner<'_>, entries: &[&Entry]) -> Result<Failures, Error> {
+        let client = batches::open(context, &self.database).await?;
+        let mut failures = Failures::default();
+        for group in batches::divide(self, entries) {
+            context.check()?;
+            if batches::create(&client, self, &group).await? {
+                self.narrate(context, &group);
+            } else {
+                failures.add(judged::restore(context, self, manner, &write_list(group)).await?);
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Says what pg_restore would say.
+    fn narrate(&self, context: &Context, entries: &[&Entry]) {
+        for entry in entries.iter().filter(|_| context.verbose) {
+            tracing::info!(target: logger::MIGRATE, "{}: created {entry}", logger::database(&self.database));
+        }
+    }
+
+    /// Entries that a step of its own creates, however many there are.
+    async fn restore_list(&self, context: &Context, manner: Manner<'_>, list: &str) -> Result<(), Error> {
+        judged::restore(context, self, manner, list).await?.into_result(&self.database)
+    }
+}
+
+fn new_file(context: &Context, suffix: &str) -> Result<PathBuf, Error> {
+    tempfile::Builder::new()
+        .prefix("schema-")
+        .suffix(suffix)
+        .tempfile_in(&context.directory)
+        .and_then(|file| file.into_temp_path().keep().map_err(|error| error.error))
+        .map_err(|error| Error::new(Kind::Failed, "create a file for the schema archive").caused_by(error))
+}
+
+/// Whether a subscription needs an entry in order to find rows.
+pub(super) fn is_identity(entry: &Entry, identity_indexes: &[u32]) -> bool {
+    entry.section == Section::PostData
+        && (entry.is_index_constraint() || entry.is_index() && identity_indexes.contains(&entry.oid))
+}
+
+fn is_for_the_end(entry: &Entry) -> bool {
+    entry.is_foreign_key() || entry.is_property()
+}
+
+/// Whether privileges take something from a table's owner: nobody else has rights that could be revoked from a role.
+fn takes_from_owner(entry: &[String]) -> bool {
+    entry.iter().any(|statement| {
+        statement.starts_with("REVOKE ") && statement.contains(" ON TABLE ") && !statement.ends_with(" FROM PUBLIC;")
+    })
+}
+
+/// Whether an entry is about a publication that a run of ours made. Listings show names unquoted; ours have no blanks.
+fn is_ours(entry: &Entry) -> bool {
+    entry.label.split(' ').any(|word| word.starts_with(PREFIX))
+}
