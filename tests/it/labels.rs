@@ -6,11 +6,18 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::harness::cli::Run;
-use crate::harness::cluster::Options;
+use crate::harness::cluster::{Cluster, Options};
 use crate::harness::pair::Pair;
 use crate::harness::versions::{Installation, Versions};
 
 const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
+
+/// A directory that the servers' account may read.
+fn open_directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("opening a directory");
+    directory
+}
 
 /// Options of a server with provider `labeller`, which is built in `directory`.
 fn with_provider(installation: &Installation, directory: &Path) -> Options {
@@ -28,8 +35,7 @@ fn with_provider(installation: &Installation, directory: &Path) -> Options {
 /// A source with labels on every class, and a target with their provider or without.
 fn start(provider_on_target: bool) -> Option<Pair> {
     let versions = Versions::chosen()?;
-    let directory = tempfile::tempdir().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let directory = open_directory();
     let source = with_provider(&versions.source, directory.path());
     let target =
         if provider_on_target { with_provider(&versions.target, directory.path()) } else { Options::default() };
@@ -51,7 +57,7 @@ fn start(provider_on_target: bool) -> Option<Pair> {
 }
 
 /// All labels of a server, as one text.
-fn labels(cluster: &crate::harness::cluster::Cluster) -> String {
+fn labels(cluster: &Cluster) -> String {
     cluster.value(
         "app",
         "SELECT string_agg(concat_ws(' ', objtype, objname, label), '; ' ORDER BY objtype, objname) FROM pg_seclabels",
@@ -97,8 +103,7 @@ fn labels_without_their_provider_are_announced_and_left_to_an_administrator() {
     assert!(outcome.stderr.contains("Database 'app': security labels are left to an administrator"), "{outcome}");
 
     // Once the provider is there, the administrator completes it.
-    let libraries = tempfile::tempdir().unwrap();
-    fs::set_permissions(libraries.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let libraries = open_directory();
     let library = libraries.path().join(format!("labeller{}.so", pair.target.installation.major));
     drop(with_provider(&pair.target.installation, libraries.path()));
     let load = format!("ALTER SYSTEM SET shared_preload_libraries = '{}'", library.display());
