@@ -76,6 +76,11 @@ pub struct MigrateOptions {
     #[arg(long, help_heading = "Validation")]
     pub validate: bool,
 
+    /// Validate and print the plan: how each database would be migrated and why, and its largest tables, with --verbose
+    /// all; change nothing
+    #[arg(long, help_heading = "Validation")]
+    pub dry_run: bool,
+
     /// Refuse when databases, counting selected tables only, are larger than this together; negative: no limit
     #[arg(long, value_name = "BYTES", value_parser = whole_number, allow_negative_numbers = true, help_heading = "Validation")]
     pub dbs_max_total_size: Option<i64>,

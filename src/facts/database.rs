@@ -163,6 +163,10 @@ pub struct Table {
     pub owned: bool,
     /// Bytes of the heap and its TOAST table, without indexes.
     pub bytes: i64,
+    /// `reltuples`: how many rows VACUUM or ANALYZE counted or estimated; `None` before either came by.
+    pub rows: Option<u64>,
+    /// Its indexes.
+    pub indexes: u64,
     /// Whether it has at least one row; only asked on the target, of tables that the source has too.
     pub has_rows: bool,
     /// Triggers that fire even while replication applies changes (ENABLE ALWAYS or REPLICA).

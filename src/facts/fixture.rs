@@ -80,6 +80,8 @@ pub(crate) fn table(name: &str) -> Table {
         readable: true,
         owned: true,
         bytes: 8192,
+        rows: Some(100),
+        indexes: 1,
         has_rows: false,
         replica_triggers: Vec::new(),
         present: true,

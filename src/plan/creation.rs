@@ -1,5 +1,7 @@
 //! How a target database comes to be.
 
+use std::collections::BTreeSet;
+
 use super::{Content, Creation, Initial, RolePlan, TablePlan, roles};
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabaseProperties, DatabaseSetting, Facts, Journal, JournalOrigin};
 use crate::sql::QualifiedName;
@@ -51,9 +53,9 @@ pub(super) fn empty_first(
     creation: &Creation,
     target: Option<&DatabaseFacts>,
     content: &Content,
-) -> Vec<QualifiedName> {
+) -> BTreeSet<QualifiedName> {
     let Some((target, journal)) = target.and_then(|target| Some((target, target.journal.as_ref()?))) else {
-        return Vec::new();
+        return BTreeSet::new();
     };
     let there = target.tables_by_name();
     let stays = |table: &TablePlan| match creation {

@@ -112,6 +112,7 @@ fn settings() -> Settings {
         source: conninfo(),
         target: conninfo(),
         source_for_target: None,
+        dry_run: false,
         validate_only: false,
         selection: Selection { extension_tables: true, ..Selection::default() },
         create_databases: true,

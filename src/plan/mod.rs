@@ -9,6 +9,7 @@ pub(crate) mod example;
 mod extensions;
 mod identity;
 pub(crate) mod method;
+pub mod outline;
 mod previous;
 mod reserved;
 pub(crate) mod roles;
@@ -122,7 +123,7 @@ pub struct Migration {
     pub drop_initial: Vec<Initial>,
     /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
     /// their extension did not write itself.
-    pub empty_first: Vec<QualifiedName>,
+    pub empty_first: BTreeSet<QualifiedName>,
     /// What the target user may do in it.
     pub rights: Rights,
     /// Extensions whose archive entries are left out: excluded ones, and those the target has.

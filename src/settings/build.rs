@@ -101,6 +101,7 @@ impl Settings {
             target,
             source_for_target,
             validate_only: options.validate,
+            dry_run: options.dry_run,
             selection,
             create_databases: !options.no_createdb,
             mangle: options.mangle,

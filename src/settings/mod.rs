@@ -30,6 +30,8 @@ pub struct Settings {
     pub source_for_target: Option<ConnInfo>,
     /// Only validate.
     pub validate_only: bool,
+    /// Only validate, and print the plan.
+    pub dry_run: bool,
     /// What to migrate.
     pub selection: Selection,
     /// Whether missing databases are created.

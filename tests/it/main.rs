@@ -15,6 +15,7 @@ mod again;
 mod cli;
 mod connecting;
 mod conninfo;
+mod dry_run;
 mod dump;
 mod encodings;
 mod extensions;
