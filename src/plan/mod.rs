@@ -10,6 +10,7 @@ mod extensions;
 mod identity;
 pub(crate) mod method;
 pub mod outline;
+mod parts;
 mod previous;
 mod reserved;
 pub(crate) mod roles;
@@ -33,7 +34,7 @@ use crate::facts::{
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
-use crate::sql::{Ident, QualifiedName};
+use crate::sql::{Blocks, Ident, QualifiedName};
 
 /// What a run will do.
 #[derive(Clone, Debug)]
@@ -311,6 +312,11 @@ pub struct TablePlan {
     pub binary: bool,
     /// Bytes on the source.
     pub bytes: u64,
+    /// Blocks of it that can be copied by themselves; 0: it is copied whole.
+    pub blocks: u64,
+    /// The parts that are copied each by itself; empty: it is copied whole. Only rows of a table that is copied whole are born
+    /// frozen: FREEZE needs a table that was emptied in the same transaction.
+    pub parts: Vec<Blocks>,
 }
 
 /// Makes every choice. Does not ask whether the plan can succeed; validation does.
@@ -326,6 +332,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
     share_capacity(facts, settings, &mut databases);
     let jobs = jobs(facts, settings.jobs);
+    parts::divide(facts.source.version, &mut databases, jobs, settings.split_larger_than);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let missing_roles = roles::missing(facts, &roles);
     let parameter_privileges = roles::parameter_privileges(facts, &missing_roles);
