@@ -1,6 +1,6 @@
 //! One server: version, settings, the connected user, roles, databases, slots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Probe, ServerVersion};
 use crate::conninfo::Secret;
@@ -124,6 +124,8 @@ pub struct ServerSettings {
     pub max_slot_wal_keep_mb: Option<i64>,
     /// What the server has for building indexes.
     pub memory: MemorySettings,
+    /// Settings by which parameters of statements reach the server's log, with their values.
+    pub log_parameters: BTreeMap<String, String>,
 }
 
 /// What a server has for building indexes, as its administrator says.
@@ -279,6 +281,8 @@ pub struct DatabaseProperties {
     pub connection_limit: Option<i32>,
     /// `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET`.
     pub settings: Vec<DatabaseSetting>,
+    /// Its security labels.
+    pub labels: Vec<SecurityLabel>,
     /// What roles other than the owner may do; `None` while nobody has granted or revoked anything.
     pub privileges: Option<Vec<DatabasePrivilege>>,
 }

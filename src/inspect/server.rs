@@ -115,7 +115,9 @@ where name in ('wal_level', 'effective_wal_level', 'max_replication_slots', 'max
                'max_logical_replication_workers', 'max_worker_processes', 'max_sync_workers_per_subscription',
                'max_active_replication_origins', 'max_connections', 'superuser_reserved_connections',
                'reserved_connections', 'max_slot_wal_keep_size', 'shared_buffers', 'effective_cache_size',
-               'maintenance_work_mem', 'max_parallel_maintenance_workers', 'max_parallel_workers')";
+               'maintenance_work_mem', 'max_parallel_maintenance_workers', 'max_parallel_workers',
+               'log_parameter_max_length', 'log_statement', 'log_min_duration_statement', 'log_min_duration_sample',
+               'log_statement_sample_rate', 'log_transaction_sample_rate')";
 
 /// In which `shared_buffers` and `effective_cache_size` are counted (`BLCKSZ`).
 const PAGE_KB: i64 = 8;
@@ -147,7 +149,25 @@ async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
             max_parallel_maintenance_workers: or_zero("max_parallel_maintenance_workers"),
             max_parallel_workers: or_zero("max_parallel_workers"),
         },
+        log_parameters: log_parameters(&found),
     })
+}
+
+/// Those of `settings` that are set so that some statements are logged with their parameters.
+fn log_parameters(settings: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is = |name: &str, value: &str| settings.get(name).is_some_and(|it| it == value);
+    let logs = |name: &str| match name {
+        "log_statement" => is(name, "all"),
+        "log_min_duration_statement" => !is(name, "-1"),
+        "log_min_duration_sample" => !is(name, "-1") && !is("log_statement_sample_rate", "0"),
+        "log_transaction_sample_rate" => !is(name, "0"),
+        _ => false,
+    };
+    // 13 and later.
+    if is("log_parameter_max_length", "0") {
+        return BTreeMap::new();
+    }
+    settings.iter().filter(|(name, _)| logs(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Besides superusers those may who were granted SET on the parameter (15), or whom the provider's own code lets: only trying
@@ -188,7 +208,12 @@ select d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, pg_catalog.p
              left join pg_catalog.pg_roles g on g.oid = a.grantee
              cross join unnest(array[coalesce(g.rolname::text, ''), a.privilege_type, a.is_grantable::text])
                  with ordinality part(text, position)
-             where a.grantee <> d.datdba order by a.grantee, a.privilege_type, a.is_grantable, part.position) end
+             where a.grantee <> d.datdba order by a.grantee, a.privilege_type, a.is_grantable, part.position) end,
+       array(select part.text
+             from pg_catalog.pg_shseclabel l
+             cross join unnest(array[l.provider, l.label]) with ordinality part(text, position)
+             where l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass and l.objoid = d.oid
+             order by l.provider, part.position)
 from pg_catalog.pg_database d order by d.datname"
         )
     };
@@ -243,6 +268,7 @@ async fn databases(client: &Client) -> Result<Vec<DatabaseEntry>, PgError> {
                     privileges: client
                         .get::<Option<Vec<String>>>(row, 14)?
                         .map(|parts| parts.chunks_exact(3).map(database_privilege).collect()),
+                    labels: roles::labels(&client.get::<Vec<String>>(row, 15)?),
                 },
             })
         })

@@ -152,6 +152,9 @@ pub struct Rights {
     pub lost_database: Option<String>,
     /// Whether it may create event triggers.
     pub event_triggers: bool,
+    /// Objects that the target will not have, because their extension is left out, and that the source has privileges on: as
+    /// in GRANT, but without quotes.
+    pub absent: BTreeSet<String>,
     /// What it may not do, or perhaps not, and is left to an administrator: names of objects by kind, of roles for owners and
     /// default privileges.
     pub announced: BTreeMap<Reserved, BTreeSet<String>>,
