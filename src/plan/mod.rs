@@ -370,7 +370,9 @@ fn jobs(facts: &Facts, wanted: Option<NonZeroUsize>) -> usize {
 
 fn default_jobs(facts: &Facts) -> usize {
     let room = |server: &ServerFacts| server.free_connections() - SPARE_CONNECTIONS;
-    usize::try_from(room(&facts.source).min(room(&facts.target)).clamp(1, DEFAULT_JOBS)).unwrap_or(1)
+    // On the target as many index builds go on at the same time.
+    let jobs = room(&facts.source).min(room(&facts.target) / 2);
+    usize::try_from(jobs.clamp(1, DEFAULT_JOBS)).unwrap_or(1)
 }
 
 fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &DatabasePair) -> DatabasePlan {
