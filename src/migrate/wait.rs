@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::types::Type;
 
 use super::lock::{Lock, Retaken};
+use super::pace::Pace;
 use super::snapshot::must_hold_only;
 use super::{Context, replication};
 use crate::error::{Error, Kind};
@@ -19,13 +20,16 @@ use crate::sql;
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, Lsn, QualifiedName};
 
-/// Readings a second while the goal may be near.
-const SOON: Duration = Duration::from_millis(100);
-/// And while tables are still being copied.
-const LATER: Duration = Duration::from_secs(1);
+/// Longest pause between two readings.
+const SELDOM: Duration = Duration::from_secs(1);
+/// And for what takes a moment.
+const OFTEN: Duration = Duration::from_millis(200);
 
-/// How long a subscription may take to connect, or to connect again. Up to 15 the launcher starts workers 5 s apart
-/// (`wal_retrieve_retry_interval`); where none is free it never does.
+/// How often a launcher that looks at no clock of its own is woken.
+const NUDGE: Duration = Duration::from_secs(1);
+
+/// How long a subscription may take to connect, or to connect again. Up to 15 the launcher starts none within 5 s of those
+/// before (`wal_retrieve_retry_interval`); where no worker is free it never does.
 const STREAMING_LIMIT: Duration = Duration::from_secs(300);
 
 /// Pause before a lost connection is opened again, and for how long that is tried: a server that restarts needs a minute or two.
@@ -114,6 +118,20 @@ fn decide(reading: &Reading, goal: Goal) -> Decision {
         Goal::Position(position) => reading.confirmed.is_some_and(|confirmed| confirmed >= position),
     };
     if arrived && near { Decision::Reached } else { Decision::Wait }
+}
+
+/// How far the goal is: in tables until all have arrived, then in bytes.
+fn left(reading: &Reading, goal: Goal) -> u64 {
+    let tables = reading.tables.max(reading.published) - reading.ready.min(reading.tables);
+    if tables > 0 {
+        return u64::try_from(tables).unwrap_or(u64::MAX);
+    }
+    match (goal, reading.confirmed) {
+        (Goal::Tables | Goal::Streaming, _) => 1,
+        (Goal::Within(_) | Goal::Position(_), None) => u64::MAX,
+        (Goal::Within(bytes), Some(confirmed)) => reading.current.bytes_since(confirmed).saturating_sub(bytes),
+        (Goal::Position(position), Some(confirmed)) => position.bytes_since(confirmed),
+    }
 }
 
 /// The two sessions that look at a database's replication.
@@ -234,6 +252,8 @@ impl<'a> Watch<'a> {
     pub(super) async fn until(&mut self, goal: Goal) -> Result<(), Error> {
         let mut begun = Instant::now();
         let mut failures = Failures::default();
+        let mut pace = Pace::new(if goal == Goal::Streaming { OFTEN } else { SELDOM });
+        let mut nudged = Instant::now();
         loop {
             let mut reading = self.read().await?;
             reading.in_vain = failures.since_progress(&reading);
@@ -277,9 +297,25 @@ impl<'a> Watch<'a> {
                 );
                 return Err(Error::new(Kind::Timeout, message));
             }
-            let pause = if reading.ready == reading.tables { SOON } else { LATER };
+            if goal == Goal::Streaming && nudged.elapsed() > NUDGE {
+                nudged = Instant::now();
+                self.nudge().await?;
+            }
             // Positions can only be polled: below 19 no server tells when one is reached.
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pace.pause(left(&reading, goal))).await;
+        }
+    }
+
+    /// Up to 15 the launcher sleeps for its whole interval each time that somebody enables a subscription before it may
+    /// start another worker. Enabling ours again wakes it, so that it looks once more.
+    async fn nudge(&self) -> Result<(), Error> {
+        if self.target.version().starts_workers_one_by_one() {
+            return Ok(());
+        }
+        match replication::enable_subscription(&self.target, self.names).await {
+            // The next reading connects again.
+            Err(error) if error.is_disconnection() => Ok(()),
+            outcome => Ok(outcome?),
         }
     }
 

@@ -54,6 +54,10 @@ pub struct Plan {
     pub databases: Vec<DatabasePlan>,
     /// Copy connections over all databases together.
     pub jobs: usize,
+    /// Databases that are prepared, copied and restored at the same time.
+    pub databases_at_work: usize,
+    /// Databases that are begun and not ended: those at work, and those that wait for replication.
+    pub databases_at_once: usize,
     /// Index builds and ANALYZEs at the same time, over all databases together.
     pub index_jobs: usize,
     /// How many values beyond the source's the target's sequences are set.
@@ -323,6 +327,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
     share_capacity(facts, settings, &mut databases);
     let jobs = jobs(facts, settings.jobs);
+    let databases_at_work = jobs.max(DATABASES_AT_WORK);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let missing_roles = roles::missing(facts, &roles);
     let parameter_privileges = roles::parameter_privileges(facts, &missing_roles);
@@ -335,6 +340,8 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
         missing_roles,
         databases,
         jobs,
+        databases_at_work,
+        databases_at_once: databases_at_once(facts, jobs).max(databases_at_work),
         index_jobs,
         sequence_margin: settings.sequence_margin,
     }
@@ -352,8 +359,29 @@ fn jobs(facts: &Facts, wanted: Option<NonZeroUsize>) -> usize {
 }
 
 fn default_jobs(facts: &Facts) -> usize {
+    usize::try_from(room(facts).clamp(1, DEFAULT_JOBS)).unwrap_or(1)
+}
+
+/// Connections that both servers can give us.
+fn room(facts: &Facts) -> i64 {
     let room = |server: &ServerFacts| server.free_connections() - SPARE_CONNECTIONS;
-    usize::try_from(room(&facts.source).min(room(&facts.target)).clamp(1, DEFAULT_JOBS)).unwrap_or(1)
+    room(&facts.source).min(room(&facts.target))
+}
+
+/// Databases in work at the same time, whatever the number of copy workers: schema restores and index builds of several
+/// databases overlap, and their snapshots are not all held from the beginning.
+const DATABASES_AT_WORK: usize = 4;
+
+/// Connections to each server that a database takes which waits for replication.
+const WAITING_CONNECTIONS: i64 = 4;
+
+/// Most databases that wait for replication at the same time.
+const WAITING: i64 = 32;
+
+/// What both servers' connections allow besides `jobs` that copy.
+fn databases_at_once(facts: &Facts, jobs: usize) -> usize {
+    let left = room(facts).saturating_sub(i64::try_from(jobs).unwrap_or(i64::MAX));
+    usize::try_from((left / WAITING_CONNECTIONS).clamp(0, WAITING)).unwrap_or(0)
 }
 
 fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &DatabasePair) -> DatabasePlan {
