@@ -1,6 +1,7 @@
 //! The command line as typed. Nothing is decided here: [`crate::settings`] says what it means.
 
 pub mod argv;
+mod size;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -100,6 +101,11 @@ pub struct MigrateOptions {
     /// Index builds and ANALYZEs at the same time, over all databases together [default: like --jobs]
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
+
+    /// Copy tables that are larger than this in parts of at most this size, by all workers at once (512MB, 2GB, …; the source
+    /// has to be 14 or newer) [default: from the sizes of all tables and --jobs]
+    #[arg(long, value_name = "SIZE", value_parser = size::size, help_heading = "Method")]
+    pub split_tables_larger_than: Option<u64>,
 
     /// Directory of pg_dump and pg_restore [default: in the usual places and PATH the oldest that fits, but with a target of 18 or newer one that carries statistics]
     #[arg(long, value_name = "DIR", help_heading = "Method")]

@@ -152,6 +152,8 @@ pub struct Table {
     pub owned: bool,
     /// Bytes of the heap and its TOAST table, without indexes.
     pub bytes: i64,
+    /// Blocks of the heap; 0 for what is not stored in blocks of a heap, so that no range of them can be read.
+    pub blocks: u64,
     /// `reltuples`: how many rows VACUUM or ANALYZE counted or estimated; `None` before either came by.
     pub rows: Option<u64>,
     /// Its indexes.

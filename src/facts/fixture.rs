@@ -80,6 +80,7 @@ pub(crate) fn table(name: &str) -> Table {
         readable: true,
         owned: true,
         bytes: 8192,
+        blocks: 1,
         rows: Some(100),
         indexes: 1,
         has_rows: false,

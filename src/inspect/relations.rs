@@ -119,8 +119,11 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
            order by p.distance desc limit 1) end,
        candidate.oid,
        case when c.reltuples > 0 or c.relpages > 0 and c.reltuples = 0 then c.reltuples::int8 end,
-       (select pg_catalog.count(*) from pg_catalog.pg_index i where i.indrelid = c.oid)
+       (select pg_catalog.count(*) from pg_catalog.pg_index i where i.indrelid = c.oid),
+       case when c.relkind = 'r' and m.amname = 'heap' then coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+           / pg_catalog.current_setting('block_size')::int8 else 0 end
 from pg_catalog.pg_class c
+left join pg_catalog.pg_am m on m.oid = c.relam
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join changed g on g.oid = c.oid
 cross join lateral (
@@ -223,6 +226,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         readable: client.get(row, 15)?,
         owned: client.get(row, 16)?,
         bytes: client.get(row, 17)?,
+        blocks: u64::try_from(client.get::<i64>(row, 28)?).unwrap_or(0),
         rows: client.get::<Option<i64>>(row, 26)?.and_then(|rows| u64::try_from(rows).ok()),
         indexes: u64::try_from(client.get::<i64>(row, 27)?).unwrap_or(0),
         has_rows: false,

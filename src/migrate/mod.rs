@@ -11,6 +11,7 @@ mod database;
 mod extensions;
 mod finish;
 mod foreign_keys;
+mod goal;
 mod identity;
 mod journal;
 mod large_objects;

@@ -128,6 +128,7 @@ fn settings() -> Settings {
         skip_version_check: false,
         jobs: None,
         index_jobs: None,
+        split_larger_than: None,
         sequence_margin: 0,
         no_owner: false,
         role_passwords: RolePasswords::default(),

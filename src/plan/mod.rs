@@ -2,6 +2,7 @@
 
 mod capacity;
 pub mod comparison;
+pub(crate) mod connections;
 mod content;
 pub(crate) mod creation;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod extensions;
 mod identity;
 pub(crate) mod method;
 pub mod outline;
+mod parts;
 mod previous;
 mod reserved;
 pub(crate) mod roles;
@@ -19,7 +21,6 @@ pub(crate) mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::num::NonZeroUsize;
 
 use self::capacity::{Capacity, Share};
 pub use self::extensions::ExtensionPlan;
@@ -29,11 +30,10 @@ use self::previous::Previous;
 use crate::conninfo::Secret;
 use crate::facts::{
     DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, ParameterPrivilege, Reserved, Role,
-    ServerFacts,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
-use crate::sql::{Ident, QualifiedName};
+use crate::sql::{Blocks, Ident, QualifiedName};
 
 /// What a run will do.
 #[derive(Clone, Debug)]
@@ -312,6 +312,11 @@ pub struct TablePlan {
     pub binary: bool,
     /// Bytes on the source.
     pub bytes: u64,
+    /// Blocks of it that can be copied by themselves; 0: it is copied whole.
+    pub blocks: u64,
+    /// The parts that are copied each by itself; empty: it is copied whole. Only rows of a table that is copied whole are born
+    /// frozen: FREEZE needs a table that was emptied in the same transaction.
+    pub parts: Vec<Blocks>,
 }
 
 /// Makes every choice. Does not ask whether the plan can succeed; validation does.
@@ -326,8 +331,9 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     pairs.sort_by_key(|pair| (Reverse(facts.source.database(&pair.name).map_or(0, |entry| entry.bytes)), &pair.name));
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
     share_capacity(facts, settings, &mut databases);
-    let jobs = jobs(facts, settings.jobs);
-    let databases_at_work = jobs.max(DATABASES_AT_WORK);
+    let jobs = connections::jobs(facts, settings.jobs);
+    let (databases_at_work, databases_at_once) = connections::databases(facts, jobs);
+    parts::divide(facts.source.version, &mut databases, jobs, settings.split_larger_than);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let missing_roles = roles::missing(facts, &roles);
     let parameter_privileges = roles::parameter_privileges(facts, &missing_roles);
@@ -341,47 +347,10 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
         databases,
         jobs,
         databases_at_work,
-        databases_at_once: databases_at_once(facts, jobs).max(databases_at_work),
+        databases_at_once,
         index_jobs,
         sequence_margin: settings.sequence_margin,
     }
-}
-
-/// Four at most: more connections rarely copy faster, and the source is in use.
-const DEFAULT_JOBS: i64 = 4;
-
-/// Connections that are left to others on each server: watching, replication, and the users' own.
-pub(crate) const SPARE_CONNECTIONS: i64 = 5;
-
-/// Connections to each server that carry or read rows.
-fn jobs(facts: &Facts, wanted: Option<NonZeroUsize>) -> usize {
-    wanted.map_or_else(|| default_jobs(facts), usize::from)
-}
-
-fn default_jobs(facts: &Facts) -> usize {
-    usize::try_from(room(facts).clamp(1, DEFAULT_JOBS)).unwrap_or(1)
-}
-
-/// Connections that both servers can give us.
-fn room(facts: &Facts) -> i64 {
-    let room = |server: &ServerFacts| server.free_connections() - SPARE_CONNECTIONS;
-    room(&facts.source).min(room(&facts.target))
-}
-
-/// Databases in work at the same time, whatever the number of copy workers: schema restores and index builds of several
-/// databases overlap, and their snapshots are not all held from the beginning.
-const DATABASES_AT_WORK: usize = 4;
-
-/// Connections to each server that a database takes which waits for replication.
-const WAITING_CONNECTIONS: i64 = 4;
-
-/// Most databases that wait for replication at the same time.
-const WAITING: i64 = 32;
-
-/// What both servers' connections allow besides `jobs` that copy.
-fn databases_at_once(facts: &Facts, jobs: usize) -> usize {
-    let left = room(facts).saturating_sub(i64::try_from(jobs).unwrap_or(i64::MAX));
-    usize::try_from((left / WAITING_CONNECTIONS).clamp(0, WAITING)).unwrap_or(0)
 }
 
 fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &DatabasePair) -> DatabasePlan {

@@ -125,6 +125,7 @@ impl Settings {
             skip_version_check: options.skip_db_version_check,
             jobs: options.jobs,
             index_jobs: options.index_jobs,
+            split_larger_than: options.split_tables_larger_than,
             sequence_margin: options.sequence_margin,
             no_owner: options.no_owner,
             role_passwords: RolePasswords::default(),

@@ -60,6 +60,8 @@ pub struct Settings {
     pub jobs: Option<NonZeroUsize>,
     /// Index builds and ANALYZEs at the same time, over all databases together; `None`: like `jobs`.
     pub index_jobs: Option<NonZeroUsize>,
+    /// Tables of more bytes are copied in parts of at most so many; `None`: chosen from the sizes of all.
+    pub split_larger_than: Option<u64>,
     /// How many values beyond the source's the target's sequences are set.
     pub sequence_margin: u64,
     /// Everything belongs to the target user.

@@ -15,6 +15,7 @@ mod again;
 mod cli;
 mod connecting;
 mod conninfo;
+mod copy;
 mod dry_run;
 mod dump;
 mod encodings;
