@@ -125,6 +125,8 @@ impl Settings {
             skip_version_check: options.skip_db_version_check,
             jobs: options.jobs,
             index_jobs: options.index_jobs,
+            index_memory: options.index_memory,
+            index_workers: options.index_workers,
             split_larger_than: options.split_tables_larger_than,
             sequence_margin: options.sequence_margin,
             no_owner: options.no_owner,
