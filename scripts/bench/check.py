@@ -34,14 +34,11 @@ def difference(expected, target):
     return None
 
 
-def verify(program, source, target, user, log):
+def verify(program, source, target, log):
     """What `pg_migrate verify` over all columns of all rows says is wrong; None when it is content."""
-    where = [f"host={cluster.directory} user={user} dbname=postgres" for cluster in (source, target)]
+    command = [program, "verify", "--source", source.conninfo("postgres"), "--target", target.conninfo("postgres"), "--no-progress"]
     with open(log, "wb") as output:
-        done = subprocess.run(
-            [program, "verify", "--source", where[0], "--target", where[1], "--no-progress"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     return None if done.returncode == 0 else f"pg_migrate verify ended with exit code {done.returncode}: {last_line(log)}"
 
 

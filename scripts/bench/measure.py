@@ -4,7 +4,7 @@
 
 prints one JSON object: seconds, CPU seconds, peak memory in bytes and the exit code, null after TIMEOUT seconds. It is a process
 of its own because it becomes the parent of whatever the command leaves behind, so that nobody's time is lost: CPU seconds are the
-kernel's sum over all children that have ended. Memory is sampled: the sum of what each process has for itself and its share of
+kernel's sum over all children that have ended. An interrupted measurement ends the command. Memory is sampled: the sum of what each process has for itself and its share of
 what several have (PSS), because some tools fork without end and share nearly everything.
 """
 
@@ -83,6 +83,7 @@ def end_leftovers():
 
 def main():
     timeout, log, command = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     peak = Peak()
     peak.start()
@@ -93,7 +94,7 @@ def main():
         )
         try:
             code = tool.wait(timeout)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
             code = None
             os.killpg(tool.pid, signal.SIGTERM)
         seconds = time.monotonic() - begun

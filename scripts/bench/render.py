@@ -91,7 +91,7 @@ def markdown(results):
     """The page."""
     about = results.about
     machine = about["machine"]
-    settings = ", ".join(f"`{name} = {value}`" for name, value in about["settings"].items())
+    source, target = (", ".join(f"`{name} = {value}`" for name, value in about[side].items()) for side in ("source", "target"))
     scale = "" if about["scale"] == 1 else f" All sizes are multiplied by {about['scale']:g}: **a smoke test, not a measurement.**"
     rounds = max(sum(run["tool"] == tool and run["set"] == set_ for run in results.runs) for set_ in results.sets() for tool in results.tools)
     parts = [
@@ -102,7 +102,7 @@ def markdown(results):
         f" {machine['kernel']}. {about['server']} on both sides, tools and servers on the same machine, over Unix sockets. Up to"
         f" {rounds} rounds.{scale}",
         f"Every run begins with a new server as target, after checkpoints on both, the source's files in the page cache. Settings are"
-        f" initdb's (`fsync` on, `shared_buffers` 128 MB) but for {settings}.",
+        f" initdb's (`fsync` on, `shared_buffers` 128 MB) but for {source} on the source and {target} on the target.",
         "*Seconds* are medians of the runs that were complete. *× pg_migrate* is the time divided by that of `pg_migrate-dump` in the"
         " same round, the median of them: above 1 means slower. *CPU* is in seconds: of the tool with all its processes, of the source's server,"
         " of the target's; *others* is what the rest of the machine used meanwhile: where it is large, seconds say little."

@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -71,7 +72,7 @@ class Bench:
         self.directory = os.environ.get("BENCH_DIR", "/var/tmp/pg_migrate-bench")
         self.program = os.environ.get("PG_MIGRATE", f"{ROOT}/target/release/pg_migrate")
         cluster.call("mkdir", "-p", self.directory)
-        if len(f"{self.directory}/sources/A-0.05-15/.s.PGSQL.5432") > 100:
+        if len(f"{self.directory}/sources/A-0.05-15/.s.PGSQL.54390") > 100:
             raise SystemExit(f"bench: BENCH_DIR={self.directory} is too long for the name of a socket")
         os.makedirs(f"{self.directory}/results", exist_ok=True)
         started = datetime.datetime.now().strftime("%Y-%m-%dT%H%M%S")
@@ -83,20 +84,17 @@ class Bench:
         """The cluster with this data set, running; built if it has not been, or not from what the file says now."""
         file = f"{HERE}/sets/{name}.sql"
         with open(file, "rb") as sql:
-            is_made_of = hashlib.sha256(sql.read() + json.dumps(cluster.SETTINGS).encode()).hexdigest()
+            is_made_of = hashlib.sha256(sql.read() + json.dumps(cluster.SOURCE_SETTINGS).encode()).hexdigest()
         source = Cluster(f"{self.directory}/sources/{name}-{self.scale:g}")
         mark = f"{source.directory}/made-of"
         if not os.path.exists(mark) or open(mark).read() != is_made_of:
             say(f"building data set {name} at scale {self.scale:g}")
-            source.create()
+            source.create(cluster.SOURCE_SETTINGS)
             source.start()
-            # In through a pipe: the server's user need not be able to read this directory.
-            subprocess.run(
-                cluster.unprivileged(f"{cluster.BIN}/psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1",
-                    f"--set=scale={self.scale:g}", f"--host={source.directory}", f"--username={cluster.USER}", "--dbname=postgres"),
-                stdin=open(file), stdout=subprocess.DEVNULL, check=True, cwd="/",
-            )  # fmt: skip
-            cluster.call(f"{cluster.BIN}/vacuumdb", "--all", "--freeze", "--analyze", "--quiet", f"--host={source.directory}", f"--username={cluster.USER}")
+            with open(file) as sql:
+                source.psql("postgres", f"--set=scale={self.scale:g}", stdin=sql)
+            # With visibility and statistics settled, reading writes nothing.
+            cluster.call(f"{cluster.BIN}/vacuumdb", "--all", "--freeze", "--analyze", "--quiet", *source.reach())
             source.stop()
             cluster.call("sh", "-c", f"printf %s {is_made_of} > '{mark}'")
         source.stop()
@@ -107,8 +105,6 @@ class Bench:
         """An empty target server, and a source as quiet as at first."""
         self.target.remove()
         drop_leftovers(source)
-        if not os.path.exists(self.empty.data):
-            self.empty.create()
         self.target.copy_of(self.empty)
         self.target.start()
         for side in (source, self.target):
@@ -121,13 +117,16 @@ class Bench:
 
     def environment(self, source=None, scratch=None):
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PG") or name == "PGCOPYDB"},
-            "PATH": f"{cluster.BIN}:{os.environ['PATH']}",
+            **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
+            "PATH": f"{cluster.BIN}:{self.directory}/peers/bin:{os.environ['PATH']}",
             "PGUSER": cluster.USER,
+            "PGPORT": cluster.PORT,
             "PG_MIGRATE": self.program,
             "JOBS": JOBS,
             "TARGET_HOST": self.target.directory,
             "SOURCE_HOST": source.directory if source else "",
+            "SOURCE_ADDRESS": cluster.address(cluster.SOURCE_SETTINGS),
+            "TARGET_ADDRESS": cluster.address(cluster.TARGET_SETTINGS),
             "DATABASES": " ".join(source.databases()) if source else "",
             "SCRATCH": scratch or "",
         }
@@ -142,11 +141,14 @@ class Bench:
         environment = self.environment(source, scratch)
         before = [source.cpu(), self.target.cpu()]
         busy = cpu_of_machine()
-        measured = subprocess.run(
-            [sys.executable, f"{HERE}/measure.py", timeout, log, tool.script, "run"],
-            env=environment, stdout=subprocess.PIPE, check=True,
-        )  # fmt: skip
-        took = json.loads(measured.stdout)
+        command = [sys.executable, f"{HERE}/measure.py", timeout, log, tool.script, "run"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as measuring:
+            try:
+                took = json.loads(measuring.communicate()[0])
+            except BaseException:
+                measuring.terminate()
+                measuring.wait()
+                raise
         after = [source.cpu(), self.target.cpu()]
         busy = cpu_of_machine() - busy
         shutil.rmtree(scratch)
@@ -162,7 +164,7 @@ class Bench:
             return f"exit code {code}: {check.last_line(log)}"
         wrong = check.difference(expected, self.target)
         if wrong is None and tool.name.startswith("pg_migrate"):
-            wrong = check.verify(self.program, source, self.target, cluster.USER, f"{log}.verify")
+            wrong = check.verify(self.program, source, self.target, f"{log}.verify")
         return wrong
 
     def write(self, line):
@@ -179,7 +181,8 @@ class Bench:
             else:
                 say(f"{tool.name} is not here and left out")
         self.write({"machine": machine(), "server": cluster.call(f"{cluster.BIN}/postgres", "--version").strip(),
-                    "settings": cluster.SETTINGS, "scale": self.scale})  # fmt: skip
+                    "source": cluster.SOURCE_SETTINGS, "target": cluster.TARGET_SETTINGS, "scale": self.scale})  # fmt: skip
+        self.empty.create(cluster.TARGET_SETTINGS)
         for round_ in range(int(os.environ.get("BENCH_ROUNDS", "3"))):
             for name in chosen("BENCH_SETS", names("sets", ".sql")):
                 source = self.source(name)
@@ -256,6 +259,7 @@ def say(what):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         Bench().main()
     except KeyboardInterrupt:
