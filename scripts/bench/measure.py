@@ -83,7 +83,8 @@ def end_leftovers():
 
 def main():
     timeout, log, command = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for interrupt in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interrupt, signal.default_int_handler)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     peak = Peak()
     peak.start()
@@ -94,9 +95,13 @@ def main():
         )
         try:
             code = tool.wait(timeout)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        except subprocess.TimeoutExpired:
             code = None
             os.killpg(tool.pid, signal.SIGTERM)
+        except KeyboardInterrupt:
+            os.killpg(tool.pid, signal.SIGTERM)
+            end_leftovers()
+            sys.exit(130)
         seconds = time.monotonic() - begun
     peak.done.set()
     peak.join()

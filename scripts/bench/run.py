@@ -144,11 +144,14 @@ class Bench:
         command = [sys.executable, f"{HERE}/measure.py", timeout, log, tool.script, "run"]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as measuring:
             try:
-                took = json.loads(measuring.communicate()[0])
+                measured = measuring.communicate()[0]
             except BaseException:
                 measuring.terminate()
                 measuring.wait()
                 raise
+        if measuring.returncode != 0:
+            raise KeyboardInterrupt
+        took = json.loads(measured)
         after = [source.cpu(), self.target.cpu()]
         busy = cpu_of_machine() - busy
         shutil.rmtree(scratch)
@@ -259,7 +262,9 @@ def say(what):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT as well: it is ignored in what a shell runs in the background.
+    for interrupt in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interrupt, signal.default_int_handler)
     try:
         Bench().main()
     except KeyboardInterrupt:
