@@ -5,7 +5,8 @@ import subprocess
 
 COUNTS = """
 SELECT format('%I.%I %s rows', n.nspname, c.relname,
-              (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I.%I', n.nspname, c.relname), false, true, '')))[1])
+              (xpath('/row/n/text()',
+                     query_to_xml(format('SELECT count(*) AS n FROM %I.%I', n.nspname, c.relname), false, true, '')))[1])
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 UNION ALL
@@ -36,9 +37,11 @@ def difference(expected, target):
 
 def verify(program, source, target, log):
     """What `pg_migrate verify` over all columns of all rows says is wrong; None when it is content."""
-    command = [program, "verify", "--source", source.conninfo("postgres"), "--target", target.conninfo("postgres"), "--no-progress"]
+    where = ["--source", source.conninfo("postgres"), "--target", target.conninfo("postgres")]
     with open(log, "wb") as output:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            [program, "verify", *where, "--no-progress"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
     return None if done.returncode == 0 else f"pg_migrate verify ended with exit code {done.returncode}: {last_line(log)}"
 
 

@@ -55,6 +55,10 @@ def call(*command, stdin=subprocess.DEVNULL):
     return done.stdout
 
 
+def version():
+    return call(f"{BIN}/postgres", "--version").strip()
+
+
 class Cluster:
     """A data directory, and the server on it if one runs."""
 
@@ -103,7 +107,9 @@ class Cluster:
         return self.psql(database, "--command", query).split("\n")[:-1]
 
     def databases(self):
-        return self.ask("postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY oid")
+        """All but the templates and "postgres", in the order in which they were created."""
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY oid"
+        return self.ask("postgres", query)
 
     def cpu(self):
         """CPU seconds of the server since it started: of its first process, its children alive, and those that have ended."""

@@ -4,8 +4,8 @@
 
 prints one JSON object: seconds, CPU seconds, peak memory in bytes and the exit code, null after TIMEOUT seconds. It is a process
 of its own because it becomes the parent of whatever the command leaves behind, so that nobody's time is lost: CPU seconds are the
-kernel's sum over all children that have ended. An interrupted measurement ends the command. Memory is sampled: the sum of what each process has for itself and its share of
-what several have (PSS), because some tools fork without end and share nearly everything.
+kernel's sum over all children that have ended. Memory is sampled: the sum of what each process has for itself and its share of
+what several have (PSS), because some tools fork without end and share nearly everything. Interrupted, it ends the command.
 """
 
 import ctypes

@@ -13,11 +13,12 @@ have() { PATH=$peers/bin:$PATH type -P "$1" >/dev/null; }
 
 # Debian's newest package, whatever release this is: with its own libraries, below its own loader.
 fetch_pgcopydb() {
-    local root=$peers/pgcopydb libraries apt
+    local root=$peers/pgcopydb keys files libraries apt
     have pgcopydb && return
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { missing pgcopydb "this is no Debian" && return; }
     mkdir -p "$root"/{lists/partial,cache/archives/partial,files}
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian sid main" >"$root/sources.list"
+    keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [signed-by=$keys] http://deb.debian.org/debian sid main" >"$root/sources.list"
     : >"$root/status"
     apt=(-o "Dir::Etc::SourceList=$root/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$root/lists"
         -o "Dir::State::Status=$root/status" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User= -o Acquire::Languages=none)
@@ -29,9 +30,10 @@ fetch_pgcopydb() {
         { missing pgcopydb "$(tail -n 1 "$root/log")" && return; }
     find "$root/cache/archives" -name '*.deb' -exec dpkg-deb --extract {} "$root/files" \;
     rm -r "$root"/{lists,cache}
+    files=$root/files/usr
     cat >"$peers/bin/pgcopydb" <<WRAPPER
 #!/bin/sh
-exec $root/files/usr/lib64/ld-linux-x86-64.so.2 --library-path $root/files/usr/lib/x86_64-linux-gnu $root/files/usr/bin/pgcopydb "\$@"
+exec $files/lib64/ld-linux-x86-64.so.2 --library-path $files/lib/x86_64-linux-gnu $files/bin/pgcopydb "\$@"
 WRAPPER
     chmod +x "$peers/bin/pgcopydb"
 }

@@ -21,7 +21,9 @@ target_by_tcp() { echo "host=$TARGET_ADDRESS port=$PGPORT user=$PGUSER dbname=$1
 # Its command has the same name as ours: peers.sh gives it another. The package has no --version.
 aiven_db_migrate() {
     if [ "$1" = --version ]; then
-        "$(dirname "$(readlink -f "$(type -P aiven-pg_migrate)")")/pip" list | sed -n 's/^aiven-db-migrate */aiven-db-migrate /p' | grep .
+        local program
+        program=$(readlink -f "$(type -P aiven-pg_migrate)")
+        "$(dirname "$program")/pip" list | grep '^aiven-db-migrate '
     else
         aiven-pg_migrate "$@"
     fi
