@@ -1,6 +1,7 @@
 //! The command line as typed. Nothing is decided here: [`crate::settings`] says what it means.
 
 pub mod argv;
+mod size;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -76,6 +77,11 @@ pub struct MigrateOptions {
     #[arg(long, help_heading = "Validation")]
     pub validate: bool,
 
+    /// Validate and print the plan: how each database would be migrated and why, and its largest tables, with --verbose
+    /// all; change nothing
+    #[arg(long, help_heading = "Validation")]
+    pub dry_run: bool,
+
     /// Refuse when databases, counting selected tables only, are larger than this together; negative: no limit
     #[arg(long, value_name = "BYTES", value_parser = whole_number, allow_negative_numbers = true, help_heading = "Validation")]
     pub dbs_max_total_size: Option<i64>,
@@ -96,7 +102,23 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
 
-    /// Directory of pg_dump and pg_restore [default: in the usual places and PATH the oldest that fits, but with a target of 18 or newer one that carries statistics]
+    /// maintenance_work_mem of each index build (512MB, 2GB, …) [default: from the target's size and --index-jobs, never less
+    /// than its own setting]
+    #[arg(long, value_name = "SIZE", value_parser = size::size, help_heading = "Method")]
+    pub index_memory: Option<u64>,
+
+    /// max_parallel_maintenance_workers of each index build [default: the target's own setting, less where --index-jobs builds
+    /// would share too few]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024), help_heading = "Method")]
+    pub index_workers: Option<u16>,
+
+    /// Copy tables that are larger than this in parts of at most this size, by all workers at once (512MB, 2GB, …; the source
+    /// has to be 14 or newer) [default: from the sizes of all tables and --jobs]
+    #[arg(long, value_name = "SIZE", value_parser = size::size, help_heading = "Method")]
+    pub split_tables_larger_than: Option<u64>,
+
+    /// Directory of pg_dump and pg_restore [default: in the usual places and PATH the oldest that fits, but with a target of
+    /// 18 or newer one that carries statistics]
     #[arg(long, value_name = "DIR", help_heading = "Method")]
     pub pgbin: Option<PathBuf>,
 

@@ -17,7 +17,7 @@ use crate::facts::{Facts, Side};
 use crate::logger;
 use crate::migrate::{self, Child, Context, WaitFor};
 use crate::pg::Server;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, outline};
 use crate::report::{Report, RunReport};
 use crate::settings::{Environment, Settings, Verification};
 use crate::shutdown::Shutdown;
@@ -42,7 +42,7 @@ pub async fn run(
         () = token.cancelled() => return Err(shutdown.error()),
         prepared = prepare(&settings, report) => prepared?,
     };
-    if settings.validate_only {
+    if settings.validate_only || settings.dry_run {
         tracing::info!(target: logger::MIGRATE, "validation passed");
         return Ok(());
     }
@@ -79,6 +79,7 @@ pub async fn run(
         target_superuser: facts.target.user.superuser,
         replica_role: facts.target.user.session_replication_role,
         builds: Semaphore::new(plan.index_jobs),
+        build_limits: plan.builds,
         events,
         cancel: token.clone(),
         source: source.clone(),
@@ -132,6 +133,9 @@ async fn prepare(settings: &Settings, report: &mut Report) -> Result<Prepared, E
     let facts = Box::pin(inspect::inspect(&source, &target, settings)).await?;
     report.servers(&facts.source, &facts.target);
     let plan = plan::build(&facts, settings);
+    if settings.dry_run {
+        report.outline(outline::outline(&facts, settings, &plan), settings.verbose);
+    }
     report.findings(validate::validate(&facts, settings, &plan))?;
     let found = found.map_err(|cause| Error::new(Kind::Tools, "pg_dump and pg_restore").caused_by(cause))?;
     let tools = choose(&found, &facts)?.clone();

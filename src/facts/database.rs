@@ -32,6 +32,8 @@ pub struct DatabaseFacts {
     pub owners: BTreeSet<String>,
     /// What needs an extension that is to be left out.
     pub dependents: Vec<Dependent>,
+    /// Members of such an extension whose privileges are not those that it gave them.
+    pub granted_members: Vec<GrantedMember>,
     /// What only some users may create or grant.
     pub reserved: Vec<ReservedObject>,
     /// What users have added to operator families of extensions and of the system; only asked on the source.
@@ -88,6 +90,15 @@ pub struct Dependent {
     /// `extname`
     pub extension: String,
     /// What it is and how it is called: `table public.orders`.
+    pub object: String,
+}
+
+/// A member of an extension that somebody has granted or revoked something on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedMember {
+    /// `extname`
+    pub extension: String,
+    /// As in GRANT, but without quotes: `FUNCTION public.f(integer)`.
     pub object: String,
 }
 
@@ -152,6 +163,12 @@ pub struct Table {
     pub owned: bool,
     /// Bytes of the heap and its TOAST table, without indexes.
     pub bytes: i64,
+    /// Blocks of the heap; 0 for what is not stored in blocks of a heap, so that no range of them can be read.
+    pub blocks: u64,
+    /// `reltuples`: how many rows VACUUM or ANALYZE counted or estimated; `None` before either came by.
+    pub rows: Option<u64>,
+    /// Its indexes.
+    pub indexes: u64,
     /// Whether it has at least one row; only asked on the target, of tables that the source has too.
     pub has_rows: bool,
     /// Triggers that fire even while replication applies changes (ENABLE ALWAYS or REPLICA).

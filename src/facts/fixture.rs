@@ -1,6 +1,6 @@
 //! A known-good pair of servers: tests change one fact and look at what follows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::conninfo::Secret;
@@ -80,6 +80,9 @@ pub(crate) fn table(name: &str) -> Table {
         readable: true,
         owned: true,
         bytes: 8192,
+        blocks: 1,
+        rows: Some(100),
+        indexes: 1,
         has_rows: false,
         replica_triggers: Vec::new(),
         present: true,
@@ -168,6 +171,8 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             max_origins: 10,
             usable_connections: 97,
             max_slot_wal_keep_mb: Some(-1),
+            memory: MemorySettings::default(),
+            log_parameters: BTreeMap::new(),
         },
         user: User {
             name: "migrator".to_owned(),

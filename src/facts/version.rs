@@ -122,6 +122,12 @@ impl ServerVersion {
         self.major() >= 16
     }
 
+    /// The launcher remembers for each subscription when it last started a worker (16); before, it starts none within
+    /// `wal_retrieve_retry_interval` of any other.
+    pub fn starts_workers_one_by_one(self) -> bool {
+        self.major() >= 16
+    }
+
     /// Memberships carry INHERIT and SET (16).
     pub fn qualifies_memberships(self) -> bool {
         self.major() >= 16

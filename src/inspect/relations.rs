@@ -26,6 +26,9 @@ pub(super) const FIRST_USER_OID: u32 = 16_384;
 /// what is made of them. A subscriber that has a primary key looks for rows by it even when it is sent the whole row, and
 /// stops when the key holds a generated column, which is not sent.
 ///
+/// Columns are collected table by table, and types sorted before: how many rows a recursive query gives nobody can estimate,
+/// and a join with one makes plans that take minutes where there are ten thousand tables.
+///
 /// A replica identity that a run of ours has changed for a while is shown as it was: that run, or whoever cleans up after
 /// it, restores it.
 const TABLES: &str = "
@@ -61,22 +64,9 @@ with recursive root(oid, base) as (
 ), changed as (
     select r.oid, r.identity, r.index
     from pg_catalog.json_to_recordset($4::text::json) r(oid oid, identity text, index text)
-), columns as (
-    select a.attrelid,
-           pg_catalog.array_agg(a.attname::text order by a.attnum) as names,
-           pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum) as types,
-           pg_catalog.array_agg(a.attgenerated <> '' order by a.attnum) as generated,
-           pg_catalog.bool_and(s.oid is not null) as safe,
-           pg_catalog.bool_or(a.attgenerated <> '') as some_generated,
-           pg_catalog.bool_or(i.oid is not null and a.attgenerated = '') as some_incomparable,
-           pg_catalog.bool_or(a.attgenerated <> '' and p.indexrelid is not null) as generated_key
-    from pg_catalog.pg_attribute a
-    left join safe s on s.oid = a.atttypid
-    left join incomparable i on i.oid = a.atttypid
-    left join pg_catalog.pg_index p on p.indrelid = a.attrelid and p.indisprimary
-         and a.attnum = any (p.indkey[0:p.indnkeyatts - 1])
-    where a.attnum > 0 and not a.attisdropped and a.attrelid >= $1
-    group by a.attrelid
+), kind(oid, safe, incomparable) as materialized (
+    select t.oid, t.oid = any (array(select s.oid from safe s)), t.oid = any (array(select i.oid from incomparable i))
+    from (select distinct atttypid from pg_catalog.pg_attribute where attnum > 0 and not attisdropped) t(oid)
 )
 select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, e.extname::text, f.condition,
        coalesce(k.names, '{}'), coalesce(k.types, '{}'), coalesce(k.generated, '{}'), coalesce(k.safe, true),
@@ -127,8 +117,13 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
                      and exists (select from pg_catalog.pg_attribute k
                                  where k.attrelid = h.partrelid and k.attnum = any (h.partattrs) and k.atttypid >= $1)))
            order by p.distance desc limit 1) end,
-       candidate.oid
+       candidate.oid,
+       case when c.reltuples > 0 or c.relpages > 0 and c.reltuples = 0 then c.reltuples::int8 end,
+       (select pg_catalog.count(*) from pg_catalog.pg_index i where i.indrelid = c.oid),
+       case when c.relkind = 'r' and m.amname = 'heap' then coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+           / pg_catalog.current_setting('block_size')::int8 else 0 end
 from pg_catalog.pg_class c
+left join pg_catalog.pg_am m on m.oid = c.relam
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join changed g on g.oid = c.oid
 cross join lateral (
@@ -145,7 +140,19 @@ left join lateral (
           where a.attrelid = c.oid and (not a.attnotnull or a.attgenerated <> '')
             and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]))
     order by not i.indisprimary, 1 limit 1) candidate on true
-left join columns k on k.attrelid = c.oid
+cross join lateral (
+    select pg_catalog.array_agg(a.attname::text order by a.attnum) as names,
+           pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum) as types,
+           pg_catalog.array_agg(a.attgenerated <> '' order by a.attnum) as generated,
+           pg_catalog.bool_and(t.safe) as safe,
+           pg_catalog.bool_or(a.attgenerated <> '') as some_generated,
+           pg_catalog.bool_or(t.incomparable and a.attgenerated = '') as some_incomparable,
+           pg_catalog.bool_or(a.attgenerated <> '' and p.indexrelid is not null) as generated_key
+    from pg_catalog.pg_attribute a
+    join kind t on t.oid = a.atttypid
+    left join pg_catalog.pg_index p on p.indrelid = c.oid and p.indisprimary
+         and a.attnum = any (p.indkey[0:p.indnkeyatts - 1])
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) k
 left join configuration f on f.oid = c.oid
 left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
      and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
@@ -219,6 +226,9 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         readable: client.get(row, 15)?,
         owned: client.get(row, 16)?,
         bytes: client.get(row, 17)?,
+        blocks: u64::try_from(client.get::<i64>(row, 28)?).unwrap_or(0),
+        rows: client.get::<Option<i64>>(row, 26)?.and_then(|rows| u64::try_from(rows).ok()),
+        indexes: u64::try_from(client.get::<i64>(row, 27)?).unwrap_or(0),
         has_rows: false,
         replica_triggers: client.get(row, 18)?,
         present: client.get(row, 21)?,

@@ -48,7 +48,8 @@ pub(super) async fn prepare(context: &Context, database: &str, migration: &Migra
         context.leave(None, Reserved::Owners, &statement, "the target user cannot give the database away".to_owned());
     }
     if !migration.empty_first.is_empty() {
-        empty(context, database, &migration.empty_first).await?;
+        let tables: Vec<_> = migration.empty_first.iter().cloned().collect();
+        empty(context, database, &tables).await?;
     }
     let client = context.target.connect(database).await?;
     for what in privileges::take_back(&client).await? {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::copy::{Load, Pool};
+use super::foreign_keys::Workers;
 use super::large_objects::Carrying;
 use super::lock::Lock;
 use super::schema::{Archive, Builds, Manner, is_identity};
@@ -145,7 +146,7 @@ impl Run<'_> {
         let (large_objects, shares) =
             Carrying::divide(context, name, snapshot.name(), &migration.rights.owners).await?;
         let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
-        let tables = content.tables.iter().map(|table| copy::Work::Table(table.clone(), load));
+        let tables = copy::Work::tables(&content.tables, load);
         let work: Vec<_> = tables.chain(shares.into_iter().map(copy::Work::LargeObjects)).collect();
         context.events.send(Event::CopyPlanned {
             database: name.to_owned(),
@@ -222,7 +223,8 @@ impl Run<'_> {
         if content.recopied.is_empty() {
             archive.restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new()).await?.into_result(name)?;
         } else {
-            foreign_keys::restore(context, &archive, manner, content, names, &mut watch, jobs).await?;
+            let workers = Workers { pool: self.pool, index_jobs: jobs };
+            foreign_keys::restore(context, &archive, manner, content, names, &mut watch, workers).await?;
         }
         archive.restore_privileges(context, manner).await?;
         journal::complete(&client).await?;
@@ -273,7 +275,7 @@ impl Run<'_> {
         watch.until_now().await?;
         self.stage(Stage::Finish);
         watch.must_hold_only(&content.seen).await?;
-        finish::copy_again(context, name, content).await?;
+        finish::copy_again(context, self.pool, name, content).await?;
         self.notice_all(finish::large_objects(context, self.pool, name, &rights.owners).await?);
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.

@@ -1,7 +1,7 @@
 //! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
 //! materialized views, the source's own publications, event triggers.
 
-use super::copy::{Load, Pool, Sessions, Work};
+use super::copy::{Load, Pool, Work};
 use super::large_objects::Carrying;
 use super::schema::Archive;
 use super::snapshot::Snapshot;
@@ -35,17 +35,15 @@ pub(super) async fn refresh(
 }
 
 /// Copies once more, whole, the tables that replication did not carry.
-pub(super) async fn copy_again(context: &Context, database: &str, content: &Content) -> Result<(), Error> {
+pub(super) async fn copy_again(context: &Context, pool: &Pool, database: &str, content: &Content) -> Result<(), Error> {
     if content.recopied.is_empty() {
         return Ok(());
     }
-    let snapshot = Snapshot::take(context, database).await?;
-    let sessions = Sessions::open(context, database, snapshot.name()).await?;
     for table in &content.recopied {
-        context.check()?;
         tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
-        sessions.copy(context, table, Load::Replace).await?;
     }
+    let snapshot = Snapshot::take(context, database).await?;
+    pool.copy(database, snapshot.name(), Work::tables(&content.recopied, Load::Replace).collect(), None).await?;
     snapshot.release().await;
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
+use super::copy::Pool;
 use super::schema::{Archive, Manner};
 use super::wait::Watch;
 use super::{Context, finish, replication};
@@ -26,6 +27,13 @@ const ATTEMPTS: u32 = 5;
 const REST_LIMIT: Duration = Duration::from_secs(300);
 const REST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who copies, and how many keys are checked at the same time.
+#[derive(Clone, Copy)]
+pub(super) struct Workers<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) index_jobs: usize,
+}
+
 /// Restores the foreign keys of `archive` after copying `content.recopied` once more.
 pub(super) async fn restore(
     context: &Context,
@@ -34,16 +42,16 @@ pub(super) async fn restore(
     content: &Content,
     names: &ReplicationNames,
     watch: &mut Watch<'_>,
-    jobs: usize,
+    workers: Workers<'_>,
 ) -> Result<(), Error> {
     let database = archive.database();
     let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
     let mut there = BTreeSet::new();
     for attempt in 1.. {
-        finish::copy_again(context, database, content).await?;
+        finish::copy_again(context, workers.pool, database, content).await?;
         watch.until_now().await?;
         rest(&target, names).await?;
-        let restored = archive.restore_foreign_keys(context, manner, content, jobs, &there).await;
+        let restored = archive.restore_foreign_keys(context, manner, content, workers.index_jobs, &there).await;
         replication::enable_subscription(&target, names).await?;
         let failures = restored?;
         if attempt == ATTEMPTS {

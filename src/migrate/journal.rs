@@ -1,8 +1,8 @@
 //! What a target database knows of a migration that has not ended: schema `_pg_migrate`.
 //!
-//! `migration` holds one line, `copied` one for each table whose rows are committed, written in the same transaction. A run
-//! that finds them knows what an earlier one did; the finish drops them. `lent` holds one for each privilege that somebody has
-//! only while objects are restored.
+//! `migration` holds one line, `copied` one for each table, or part of a table, whose rows are committed, written in the same
+//! transaction. A run that finds them knows whose rows a table has, though not that it has all; the finish drops them. `lent`
+//! holds one for each privilege that somebody has only while objects are restored.
 
 use crate::error::{Error, Kind};
 use crate::facts::JournalOrigin;
@@ -104,20 +104,36 @@ pub(super) async fn own_large_objects(client: &Client) -> Result<(), Error> {
     Ok(client.run("record that large objects are copied", update).await?)
 }
 
-/// Records a table's rows, to be run in the transaction that wrote them; `appended` when the table had others before.
-pub(super) fn copied(name: &QualifiedName, rows: u64, bytes: u64, appended: bool) -> Sql {
+/// Rows of a table that were written.
+pub(super) struct Line<'a> {
+    pub(super) table: &'a QualifiedName,
+    pub(super) rows: u64,
+    /// Of COPY data.
+    pub(super) bytes: u64,
+    /// Whether the table had other rows before.
+    pub(super) appended: bool,
+}
+
+/// Records rows, to be run in the transaction that wrote them. There has to be at least one line.
+pub(super) fn copied<'a>(lines: impl IntoIterator<Item = Line<'a>>) -> Sql {
+    let values = lines.into_iter().map(|line| {
+        sql!(
+            "({}, {}, {}, {}, {})",
+            Literal::new(line.table.schema.as_str()),
+            Literal::new(line.table.name.as_str()),
+            line.rows,
+            line.bytes,
+            if line.appended { "true" } else { "false" }
+        )
+    });
     sql!(
-        "insert into {} (schema_name, table_name, rows, bytes, appended) values ({}, {}, {}, {}, {})",
+        "insert into {} (schema_name, table_name, rows, bytes, appended) values {}",
         table("copied"),
-        Literal::new(name.schema.as_str()),
-        Literal::new(name.name.as_str()),
-        rows,
-        bytes,
-        if appended { "true" } else { "false" }
+        Sql::join(values, ", ")
     )
 }
 
-/// Whether this migration filled a table that was empty.
+/// Whether this migration filled a table that was empty, or began to.
 pub(super) async fn filled(client: &Client, name: &QualifiedName) -> Result<bool, PgError> {
     let question = sql!(
         "select coalesce(pg_catalog.bool_and(not appended), false) from {} where schema_name = {} and table_name = {}",

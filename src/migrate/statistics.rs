@@ -20,7 +20,7 @@ pub(super) struct Carried {
     pub(super) notices: Vec<String>,
 }
 
-/// Carries the statistics of what was loaded, and of materialized views. What is not among the returned tables has to be
+/// Carries the statistics of what was loaded; materialized views are analyzed whenever they are filled. What is not among the returned tables has to be
 /// analyzed: tables whose rows were spread anew over partitions or came to others that were there, those with extended
 /// statistics, which no archive has, and those about which the source itself knows nothing.
 pub(super) async fn carry(context: &Context, archive: &Archive, migration: &Migration) -> Result<Carried, Error> {
@@ -65,8 +65,6 @@ async fn tables_by_relation(
     let loaded = content.tables.iter().filter(|table| !table.partitioned && !table.configuration);
     let mut wanted: BTreeSet<&QualifiedName> = loaded.map(|table| &table.name).collect();
     wanted.extend(&content.partition_roots);
-    wanted.extend(&content.materialized_views);
-    wanted.extend(&content.opaque_views);
     for spread in content.tables.iter().filter(|table| table.partitioned) {
         wanted.remove(&spread.name);
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_postgres::types::{FromSql, ToSql, Type};
-use tokio_postgres::{CopyInSink, CopyOutStream, Row, SimpleQueryMessage};
+use tokio_postgres::{Row, SimpleQueryMessage};
 
 use super::PgError;
+use super::overheard::Errors;
 use crate::facts::{ServerVersion, Side};
 use crate::logger;
 use crate::sql::Sql;
@@ -25,6 +26,8 @@ pub struct Client {
     pub(super) endpoint: String,
     pub(super) version: ServerVersion,
     pub(super) cancel: Cancel,
+    /// Those that the server has reported.
+    pub(super) errors: Errors,
 }
 
 impl Client {
@@ -68,11 +71,13 @@ impl Client {
             "set log_min_duration_statement = -1",
             "set log_transaction_sample_rate = 0",
             "set pg_stat_statements.track_utility = off",
+            // 18 warns of such a verifier, and quotes the statement.
+            "set md5_password_warnings = off",
             // Not in 12.
             "set log_min_duration_sample = -1",
         ] {
             match self.run("keep passwords out of the log", setting).await {
-                // Each may have been granted alone (15).
+                // Each may have been granted alone (15), and not every version knows all.
                 Err(error) if error.code().is_some() => {}
                 outcome => outcome?,
             }
@@ -121,24 +126,6 @@ impl Client {
             .collect())
     }
 
-    /// Starts `COPY … TO STDOUT`.
-    pub async fn copy_out(&self, doing: impl Into<String>, sql: impl Into<Sql>) -> Result<CopyOutStream, PgError> {
-        let sql = sql.into();
-        self.log(&sql);
-        self.inner.copy_out(sql.text()).await.map_err(|error| self.error(doing, error))
-    }
-
-    /// Starts `COPY … FROM STDIN`.
-    pub async fn copy_in(
-        &self,
-        doing: impl Into<String>,
-        sql: impl Into<Sql>,
-    ) -> Result<CopyInSink<bytes::Bytes>, PgError> {
-        let sql = sql.into();
-        self.log(&sql);
-        self.inner.copy_in(sql.text()).await.map_err(|error| self.error(doing, error))
-    }
-
     /// Waits for `work` on this session for at most `limit`, then has the server cancel it. `None`: the limit was passed.
     /// `statement_timeout` would not do: it does not interrupt CREATE_REPLICATION_SLOT.
     pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
@@ -161,7 +148,7 @@ impl Client {
         PgError::from_driver(self.side, &self.database, doing, error)
     }
 
-    fn log(&self, sql: &Sql) {
+    pub(super) fn log(&self, sql: &Sql) {
         match self.side {
             Side::Source => tracing::debug!(target: logger::SOURCE, "{}: {sql}", self.database),
             Side::Target => tracing::debug!(target: logger::TARGET, "{}: {sql}", self.database),

@@ -12,6 +12,7 @@ use tokio_postgres::{Connection, NoTls};
 use tokio_util::either::Either;
 
 use super::error::Cause;
+use super::overheard::{Errors, Overheard};
 use super::startup::{Mode, Startup, StartupTls};
 use super::tls::{self, Encryption};
 use super::{Client, PgError, Server, unsupported};
@@ -163,11 +164,12 @@ async fn session(
     if let Some(options) = conninfo.options() {
         config.options(options);
     }
+    let errors = Errors::default();
     let driver = driver_cause;
     let parts = match encryption {
         Encryption::Plain => {
             config.ssl_mode(SslMode::Disable);
-            let stream = Startup::new(socket, mode);
+            let stream = Startup::new(Overheard::new(socket, errors.clone()), mode);
             let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(driver)?;
             let version = version_of(&connection);
             drive(connection);
@@ -178,7 +180,8 @@ async fn session(
             if conninfo.sslnegotiation() == SslNegotiation::Direct {
                 config.ssl_negotiation(DriverNegotiation::Direct);
             }
-            let tls = StartupTls { connector: || server.tls().connector(conninfo, host), mode };
+            let connector = || server.tls().connector(conninfo, host);
+            let tls = StartupTls { connector, mode, errors: errors.clone() };
             let (client, connection) = config.connect_raw(socket, tls).await.map_err(driver)?;
             let version = version_of(&connection);
             drive(connection);
@@ -189,6 +192,7 @@ async fn session(
     Ok(Client {
         cancel: canceller(server, host, encryption, inner.cancel_token()),
         inner,
+        errors,
         side: server.side(),
         database: database.to_owned(),
         endpoint: host.to_string(),

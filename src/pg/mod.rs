@@ -6,7 +6,9 @@
 
 mod client;
 mod connect;
+mod copy;
 mod error;
+mod overheard;
 mod session;
 mod startup;
 mod tls;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Rows};
+pub use copy::{CopyIn, CopyOut, Prepared};
 pub use error::{Cause, PgError};
 
 use crate::conninfo::ConnInfo;

@@ -11,6 +11,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
+use super::overheard::{Errors, Overheard};
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -111,6 +113,7 @@ impl<S: TlsStream + Unpin> TlsStream for Startup<S> {
 pub(super) struct StartupTls<F> {
     pub(super) connector: F,
     pub(super) mode: Mode,
+    pub(super) errors: Errors,
 }
 
 impl<S, F> TlsConnect<S> for StartupTls<F>
@@ -118,14 +121,17 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: FnOnce() -> Result<postgres_native_tls::TlsConnector, String>,
 {
-    type Stream = Startup<postgres_native_tls::TlsStream<S>>;
+    type Stream = Startup<Overheard<postgres_native_tls::TlsStream<S>>>;
     type Error = Box<dyn std::error::Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
         let connector = (self.connector)();
-        let mode = self.mode;
-        Box::pin(async move { Ok(Startup::new(connector?.connect(stream).await?, mode)) })
+        let (mode, errors) = (self.mode, self.errors);
+        Box::pin(async move {
+            let stream = connector?.connect(stream).await?;
+            Ok(Startup::new(Overheard::new(stream, errors), mode))
+        })
     }
 }
 

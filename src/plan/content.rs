@@ -129,6 +129,8 @@ fn plan_table(carried: &Carried<'_>, existing: Option<&Table>) -> TablePlan {
         condition: table.configuration.clone().filter(|condition| !condition.is_empty()),
         binary: table.binary_safe && existing.is_none_or(|existing| same_types(table, existing)),
         bytes: carried.bytes,
+        blocks: if table.configuration.is_none() && existing.is_none() { table.blocks } else { 0 },
+        parts: Vec::new(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! How a target database comes to be.
 
+use std::collections::BTreeSet;
+
 use super::{Content, Creation, Initial, RolePlan, TablePlan, roles};
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabaseProperties, DatabaseSetting, Facts, Journal, JournalOrigin};
 use crate::sql::QualifiedName;
@@ -51,9 +53,9 @@ pub(super) fn empty_first(
     creation: &Creation,
     target: Option<&DatabaseFacts>,
     content: &Content,
-) -> Vec<QualifiedName> {
+) -> BTreeSet<QualifiedName> {
     let Some((target, journal)) = target.and_then(|target| Some((target, target.journal.as_ref()?))) else {
-        return Vec::new();
+        return BTreeSet::new();
     };
     let there = target.tables_by_name();
     let stays = |table: &TablePlan| match creation {
@@ -81,6 +83,8 @@ pub(super) fn properties(facts: &Facts, planned: &[RolePlan], database: &str, ex
         let says_already =
             |it: &DatabaseSetting| there.settings.iter().any(|set| (&set.role, &set.name) == (&it.role, &it.name));
         properties.settings.retain(|setting| !says_already(setting));
+        let is_labelled = |provider: &String| there.labels.iter().any(|label| label.provider == *provider);
+        properties.labels.retain(|label| !is_labelled(&label.provider));
         properties.comment = properties.comment.filter(|_| there.comment.is_none());
         properties.connection_limit = properties.connection_limit.filter(|_| there.connection_limit.is_none());
         properties.privileges = properties.privileges.filter(|_| there.privileges.is_none());

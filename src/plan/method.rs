@@ -10,7 +10,7 @@ use crate::sql;
 use crate::sql::{Ident, Sql};
 
 /// One reason why a database cannot be replicated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Obstacle {
     /// Stable name in kebab-case; that of the finding which reports it.
     pub id: &'static str,

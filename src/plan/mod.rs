@@ -1,5 +1,6 @@
 //! Facts and settings turned into a plan: every choice is made here, so that `migrate` has none to make. Pure.
 
+mod builds;
 mod capacity;
 pub mod comparison;
 mod content;
@@ -9,6 +10,8 @@ pub(crate) mod example;
 mod extensions;
 mod identity;
 pub(crate) mod method;
+pub mod outline;
+mod parts;
 mod previous;
 mod reserved;
 pub(crate) mod roles;
@@ -20,6 +23,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
+pub use self::builds::BuildLimits;
 use self::capacity::{Capacity, Share};
 pub use self::extensions::ExtensionPlan;
 pub use self::identity::IdentityChange;
@@ -32,7 +36,7 @@ use crate::facts::{
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
-use crate::sql::{Ident, QualifiedName};
+use crate::sql::{Blocks, Ident, QualifiedName};
 
 /// What a run will do.
 #[derive(Clone, Debug)]
@@ -55,6 +59,8 @@ pub struct Plan {
     pub jobs: usize,
     /// Index builds and ANALYZEs at the same time, over all databases together.
     pub index_jobs: usize,
+    /// What each index build may use.
+    pub builds: BuildLimits,
     /// How many values beyond the source's the target's sequences are set.
     pub sequence_margin: u64,
 }
@@ -122,7 +128,7 @@ pub struct Migration {
     pub drop_initial: Vec<Initial>,
     /// Tables that an earlier, unfinished run filled and that are emptied first; of configuration tables, the rows that
     /// their extension did not write itself.
-    pub empty_first: Vec<QualifiedName>,
+    pub empty_first: BTreeSet<QualifiedName>,
     /// What the target user may do in it.
     pub rights: Rights,
     /// Extensions whose archive entries are left out: excluded ones, and those the target has.
@@ -146,6 +152,9 @@ pub struct Rights {
     pub lost_database: Option<String>,
     /// Whether it may create event triggers.
     pub event_triggers: bool,
+    /// Objects that the target will not have, because their extension is left out, and that the source has privileges on: as
+    /// in GRANT, but without quotes.
+    pub absent: BTreeSet<String>,
     /// What it may not do, or perhaps not, and is left to an administrator: names of objects by kind, of roles for owners and
     /// default privileges.
     pub announced: BTreeMap<Reserved, BTreeSet<String>>,
@@ -307,6 +316,11 @@ pub struct TablePlan {
     pub binary: bool,
     /// Bytes on the source.
     pub bytes: u64,
+    /// Blocks of it that can be copied by themselves; 0: it is copied whole.
+    pub blocks: u64,
+    /// The parts that are copied each by itself; empty: it is copied whole. Only rows of a table that is copied whole are born
+    /// frozen: FREEZE needs a table that was emptied in the same transaction.
+    pub parts: Vec<Blocks>,
 }
 
 /// Makes every choice. Does not ask whether the plan can succeed; validation does.
@@ -322,7 +336,10 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
     share_capacity(facts, settings, &mut databases);
     let jobs = jobs(facts, settings.jobs);
+    parts::divide(facts.source.version, &mut databases, jobs, settings.split_larger_than);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
+    let builds =
+        builds::limits(&facts.target.settings.memory, index_jobs, settings.index_memory, settings.index_workers);
     let missing_roles = roles::missing(facts, &roles);
     let parameter_privileges = roles::parameter_privileges(facts, &missing_roles);
     Plan {
@@ -335,6 +352,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
         databases,
         jobs,
         index_jobs,
+        builds,
         sequence_margin: settings.sequence_margin,
     }
 }

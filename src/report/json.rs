@@ -13,6 +13,7 @@ use super::summary::{DatabaseReport, RunReport};
 use crate::error::{self, Error};
 use crate::events::{AdminStatement, DatabaseStatus, RolePassword, RoleResult, RoleStatus, Stage};
 use crate::facts::ServerFacts;
+use crate::plan::outline::Outline;
 use crate::settings::Method;
 use crate::validate::Finding;
 
@@ -32,6 +33,7 @@ pub(super) struct Document<'a> {
     outcome: &'static str,
     exit_code: u8,
     findings: &'a [Finding],
+    plan: Option<&'a Outline>,
     roles: Vec<Role<'a>>,
     databases: Vec<Database<'a>>,
     admin_sql: Vec<Left<'a>>,
@@ -47,6 +49,7 @@ pub(super) struct Parts<'a> {
     pub(super) finished: Timestamp,
     pub(super) servers: Option<&'a (Server, Server)>,
     pub(super) findings: &'a [Finding],
+    pub(super) plan: Option<&'a Outline>,
     pub(super) run: Option<&'a RunReport>,
     pub(super) show_passwords: bool,
     pub(super) error: Option<&'a Error>,
@@ -138,6 +141,7 @@ impl<'a> Document<'a> {
             outcome: parts.error.map_or("done", |error| error.kind.name()),
             exit_code: parts.error.map_or(0, |error| error.kind.exit_code()),
             findings: parts.findings,
+            plan: parts.plan,
             roles: roles.iter().map(|role| Role::new(role, parts.show_passwords)).collect(),
             databases: databases.into_iter().map(|database| Database::new(database, ran_for)).collect(),
             admin_sql: parts.run.map_or(&[][..], |run| &run.left).iter().map(Left::from).collect(),
@@ -244,6 +248,7 @@ mod tests {
             finished: Timestamp::from_second(90).unwrap(),
             servers: None,
             findings: &[],
+            plan: None,
             run: None,
             show_passwords: false,
             error: None,
@@ -320,6 +325,7 @@ mod tests {
               "fix": null
             }
           ],
+          "plan": null,
           "roles": [
             {
               "name": "r",
@@ -387,7 +393,7 @@ mod tests {
     fn a_run_that_only_validated_has_all_keys() {
         let document: serde_json::Value = serde_json::from_str(&text(parts())).unwrap();
         let object = document.as_object().unwrap();
-        assert_eq!(object.len(), 15);
+        assert_eq!(object.len(), 16);
         assert_eq!(object["outcome"], "done");
         assert!(object["error"].is_null());
     }

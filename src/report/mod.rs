@@ -7,6 +7,7 @@ mod admin;
 mod json;
 mod log;
 mod narrate;
+mod outline;
 mod progress;
 mod summary;
 mod terminal;
@@ -28,6 +29,7 @@ use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::facts::ServerFacts;
 use crate::logger;
+use crate::plan::outline::Outline;
 use crate::settings::{Format, OutputSettings};
 use crate::shutdown::Signal;
 use crate::validate::{self, Finding};
@@ -45,6 +47,8 @@ pub struct Report {
     clock: Instant,
     servers: Option<(Server, Server)>,
     findings: Vec<Finding>,
+    /// What a dry run would do, and whether all its tables are shown.
+    plan: Option<(Outline, bool)>,
     run: Option<RunReport>,
     admin_sql_taken: bool,
 }
@@ -63,6 +67,7 @@ impl Report {
             clock: Instant::now(),
             servers: None,
             findings: Vec::new(),
+            plan: None,
             run: None,
             admin_sql_taken: false,
         }
@@ -76,6 +81,11 @@ impl Report {
     /// Notes which servers it is about.
     pub fn servers(&mut self, source: &ServerFacts, target: &ServerFacts) {
         self.servers = Some((source.into(), target.into()));
+    }
+
+    /// Takes what a run would do, for the end of the report; the text shows the largest tables, or all of them.
+    pub fn outline(&mut self, outline: Outline, all_tables: bool) {
+        self.plan = Some((outline, all_tables));
     }
 
     /// Logs what validation found.
@@ -148,9 +158,7 @@ impl Report {
         for line in self.run.iter().flat_map(|run| run.lines(self.output.show_passwords)) {
             tracing::info!(target: logger::MIGRATE, "{line}");
         }
-        if self.output.format == Format::Json
-            && let Err(cause) = self.print_json(error.as_ref())
-        {
+        if let Err(cause) = self.print_result(error.as_ref()) {
             let unwritten = || Error::new(Kind::Failed, "cannot write the result to standard output").caused_by(cause);
             error = error.or_else(|| Some(unwritten()));
         }
@@ -163,13 +171,19 @@ impl Report {
         }
     }
 
-    fn print_json(&self, error: Option<&Error>) -> std::io::Result<()> {
+    fn print_result(&self, error: Option<&Error>) -> std::io::Result<()> {
+        if self.output.format == Format::Text {
+            let Some((outline, all_tables)) = &self.plan else { return Ok(()) };
+            let text: String = outline::lines(outline, *all_tables).iter().map(|line| format!("{line}\n")).collect();
+            return terminal::print(text.as_bytes());
+        }
         let document = Document::new(Parts {
             migration_id: &self.output.migration_id,
             started: self.started,
             finished: Timestamp::now(),
             servers: self.servers.as_ref(),
             findings: &self.findings,
+            plan: self.plan.as_ref().map(|(outline, _)| outline),
             run: self.run.as_ref(),
             show_passwords: self.output.show_passwords,
             error,

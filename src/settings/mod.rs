@@ -30,6 +30,8 @@ pub struct Settings {
     pub source_for_target: Option<ConnInfo>,
     /// Only validate.
     pub validate_only: bool,
+    /// Only validate, and print the plan.
+    pub dry_run: bool,
     /// What to migrate.
     pub selection: Selection,
     /// Whether missing databases are created.
@@ -58,6 +60,12 @@ pub struct Settings {
     pub jobs: Option<NonZeroUsize>,
     /// Index builds and ANALYZEs at the same time, over all databases together; `None`: like `jobs`.
     pub index_jobs: Option<NonZeroUsize>,
+    /// Bytes of memory of each index build; `None`: chosen from the target's size.
+    pub index_memory: Option<u64>,
+    /// Parallel workers of each index build; `None`: chosen from the target's settings.
+    pub index_workers: Option<u16>,
+    /// Tables of more bytes are copied in parts of at most so many; `None`: chosen from the sizes of all.
+    pub split_larger_than: Option<u64>,
     /// How many values beyond the source's the target's sequences are set.
     pub sequence_margin: u64,
     /// Everything belongs to the target user.

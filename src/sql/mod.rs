@@ -4,12 +4,14 @@
 //! from a literal with holes, and only types that implement [`Fragment`] fit into a hole: identifiers, literals, numbers and
 //! other `Sql`. A `String` does not, so a name read from a server cannot become SQL without being quoted.
 
+mod blocks;
 mod ident;
 mod literal;
 pub mod names;
 
 use std::fmt;
 
+pub use blocks::Blocks;
 pub use ident::{Ident, QualifiedName};
 pub use literal::{Literal, Lsn};
 

@@ -1,5 +1,7 @@
 //! Tables that the target has already.
 
+use std::collections::HashSet;
+
 use super::{Case, Check, Database, Found, list};
 use crate::facts::{DatabaseFacts, Table};
 use crate::plan::{Creation, Migration, Work};
@@ -65,23 +67,25 @@ fn replaced_rows(case: &Case<'_>) -> Vec<Found> {
     let added = kept(case)
         .filter(|_| case.settings.append)
         .filter(|(_, migration, _, target)| !migration.empty_first.contains(&target.name))
-        .map(|(database, migration, _, target)| (database, &migration.content, target));
+        .map(|(database, _, _, target)| (database, target));
     let continued = case.databases().flat_map(|database| {
-        let content = match &database.plan.work {
-            Work::Continue { content, .. } => Some(&**content),
-            Work::Unreachable { .. } | Work::Nothing | Work::Migrate(_) => None,
-        };
+        let continues = matches!(database.plan.work, Work::Continue { .. });
         let journal = database.target.and_then(|target| target.journal.as_ref());
         let brought = move |table: &Table| journal.is_some_and(|journal| journal.filled(&table.name));
         let tables = database.target.into_iter().flat_map(|target| &target.tables);
         tables
-            .filter(move |table| table.extension.is_none() && !brought(table))
-            .filter_map(move |table| Some((database, content?, table)))
+            .filter(move |table| continues && table.extension.is_none() && !brought(table))
+            .map(move |table| (database, table))
     });
+    let recopied: HashSet<_> = case
+        .databases()
+        .filter_map(|database| Some((database.name, database.content()?)))
+        .flat_map(|(database, content)| content.recopied.iter().map(move |table| (database, &table.name)))
+        .collect();
     added
         .chain(continued)
-        .filter(|(_, content, table)| table.has_rows && content.recopied.iter().any(|it| it.name == table.name))
-        .map(|(database, _, table)| {
+        .filter(|(database, table)| table.has_rows && recopied.contains(&(database.name, &table.name)))
+        .map(|(database, table)| {
             let message = format!(
                 "Table {} in database '{}' of the target has rows, and it is not replicated: its copy at the finish would \
                  replace them",

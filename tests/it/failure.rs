@@ -164,7 +164,9 @@ fn a_failed_database_does_not_wait_for_its_other_tables() {
     create_gated(&pair.source, "app", 100);
     pair.source.sql(
         "app",
-        "CREATE TABLE other (i int PRIMARY KEY, CHECK (public.gate(1, i) = i)); INSERT INTO other VALUES (1)",
+        // Not so small that it is copied together with others.
+        "CREATE TABLE other (i int PRIMARY KEY, CHECK (public.gate(1, i) = i));
+         INSERT INTO other SELECT generate_series(1, 40000)",
     );
     pair.target.create_database("app");
     let gate = Gate::Rows.close(&pair.target, "app");

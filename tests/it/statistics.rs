@@ -24,7 +24,7 @@ INSERT INTO never SELECT generate_series(1, 100);
 const COLUMNS: &str = "SELECT string_agg(to_json(s)::text, E'\\n' ORDER BY schemaname, tablename, attname, inherited)
     FROM (SELECT schemaname, tablename, attname, inherited, null_frac, n_distinct, most_common_vals, most_common_freqs,
                  histogram_bounds, correlation
-          FROM pg_stats WHERE schemaname IN ('a b', 'public') AND tablename NOT IN ('extended', 'never')) s";
+          FROM pg_stats WHERE schemaname IN ('a b', 'public') AND tablename NOT IN ('extended', 'never', 'kinds')) s";
 
 const ROWS: &str = "SELECT string_agg(relname || ' ' || reltuples, ', ' ORDER BY relname) FROM pg_class
     WHERE relname IN ('it''s; 1', 'it''s; 1_pkey', 'an index', 'days_1', 'extended')";
@@ -41,12 +41,12 @@ fn migrate(pair: &Pair, arguments: &[&str]) {
 
 fn assert_carried(pair: &Pair) {
     let columns = pair.source.value("app", COLUMNS);
-    assert!(columns.contains("upper") && columns.contains("kinds") && columns.contains("days"), "{columns}");
+    assert!(columns.contains("upper") && columns.contains("days"), "{columns}");
     assert_eq!(pair.target.value("app", COLUMNS), columns);
     assert_eq!(pair.target.value("app", ROWS), pair.source.value("app", ROWS));
     assert_eq!(
         pair.target.value("app", ANALYZED),
-        "extended never",
+        "extended kinds never",
         "the source's statistics do not tell all of these"
     );
     let extended = "SELECT count(*) FROM pg_statistic_ext_data d JOIN pg_statistic_ext s ON s.oid = d.stxoid";
@@ -75,7 +75,7 @@ fn a_target_that_takes_none_is_analyzed() {
     let pgbin = versions::newest_clients();
     let pgbin = pgbin.to_str().expect("a directory with a plain name");
     migrate(&pair, &["--force-method", "dump", "--pgbin", pgbin]);
-    assert_eq!(pair.target.value("app", ANALYZED), "days days_1 extended it's; 1 never");
+    assert_eq!(pair.target.value("app", ANALYZED), "days days_1 extended it's; 1 kinds never");
     assert_eq!(pair.target.value("app", "SELECT count(*) FROM pg_stats WHERE tablename = 'days' AND inherited"), "2");
 }
 

@@ -1,21 +1,24 @@
 //! Rows and large objects from a snapshot of the source into the target, by one pool of workers for all databases.
 //!
 //! A worker holds one session on each side. It takes the largest table that waits anywhere, but stays in its database while that
-//! has some of at least half that size: a change of database costs two connections. The rows of a table and its line in
-//! the journal are committed together.
+//! has some of at least half that size: a change of database costs two connections. Rows and their line in the journal are
+//! committed together: those of a table, of a part of a large one, or of several small ones.
 
 mod constraints;
 mod existing;
+mod portion;
 mod queue;
 mod relay;
-mod table;
+mod sessions;
+mod statements;
+mod triggers;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::portion::{Complete, Portion};
 use self::queue::{Item, Queue};
 use super::Context;
 use super::large_objects::Share;
@@ -25,21 +28,26 @@ use crate::plan::TablePlan;
 use crate::sql::QualifiedName;
 
 pub(super) use existing::empty;
-pub(super) use table::{Load, Sessions};
+pub(super) use sessions::{Load, Sessions};
 
 /// What a worker does at once.
 pub(super) enum Work {
-    /// Copies a table's rows.
-    Table(TablePlan, Load),
+    /// Copies rows of a table, or of several small ones, and commits them together.
+    Rows(Vec<Portion>),
     /// Makes some of the large objects equal.
     LargeObjects(Share),
 }
 
 impl Work {
+    /// What has to be done for `tables`.
+    pub(super) fn tables(tables: &[TablePlan], load: Load) -> impl Iterator<Item = Self> {
+        portion::gather(tables.iter().flat_map(move |table| portion::portions(table, load))).into_iter().map(Self::Rows)
+    }
+
     /// About how much there is to read.
     pub(super) fn bytes(&self) -> u64 {
         match self {
-            Self::Table(table, _) => table.bytes,
+            Self::Rows(portions) => portions.iter().map(|portion| portion.bytes).sum(),
             Self::LargeObjects(share) => share.bytes,
         }
     }
@@ -111,32 +119,46 @@ async fn work(context: Arc<Context>, queue: Arc<Queue>) {
             // Whatever state they are in: ended sessions roll back.
             sessions = None;
         }
-        queue.done(item, outcome);
+        queue.done(item, outcome.into());
     }
 }
 
-async fn copy_one(context: &Context, sessions: &mut Option<Sessions>, item: &Item) -> Result<(), Error> {
+/// Does one item. Returns the tables that are complete with it.
+async fn copy_one(
+    context: &Context,
+    sessions: &mut Option<Sessions>,
+    item: &Item,
+) -> Result<Vec<QualifiedName>, Error> {
     if sessions.as_ref().is_none_or(|sessions| !sessions.fit(&item.database, &item.snapshot)) {
         *sessions = None;
         *sessions = Some(Sessions::open(context, &item.database, &item.snapshot).await?);
     }
-    let Some(sessions) = sessions else { return Ok(()) };
+    let Some(sessions) = sessions else { return Ok(Vec::new()) };
     match &item.work {
-        Work::Table(table, load) => {
-            let started = Instant::now();
-            let copied = sessions.copy(context, table, *load).await?;
-            context.events.send(Event::TableCopied {
-                database: item.database.clone(),
-                table: table.name.to_string(),
-                rows: copied.rows,
-                bytes: copied.bytes,
-                elapsed: started.elapsed(),
-            });
-            Ok(())
+        Work::Rows(portions) => {
+            portions.iter().for_each(Portion::begin);
+            let copied = sessions.copy(context, portions).await?;
+            let complete = portions.iter().zip(copied).filter_map(|(portion, copied)| portion.end(copied));
+            Ok(complete.map(|complete| report(context, &item.database, complete)).collect())
         }
         Work::LargeObjects(share) => {
             let (source, target) = sessions.ends();
-            share.carry(context, source, target).await
+            share.carry(context, source, target).await?;
+            Ok(Vec::new())
         }
     }
+}
+
+fn report(context: &Context, database: &str, complete: Complete) -> QualifiedName {
+    // Rows that come once more are not more rows.
+    if complete.load != Load::Replace {
+        context.events.send(Event::TableCopied {
+            database: database.to_owned(),
+            table: complete.table.to_string(),
+            rows: complete.copied.rows,
+            bytes: complete.copied.bytes,
+            elapsed: complete.elapsed,
+        });
+    }
+    complete.table
 }

@@ -98,25 +98,29 @@ impl Queue {
         }
     }
 
-    /// Records how it went. The first failure takes what else waits of the database out of the queue; but a table that a
-    /// check or a foreign key refused is tried again when the others are there: functions in checks may read other tables, and
-    /// tables of extensions have their foreign keys from the beginning.
-    pub(super) fn done(&self, item: Item, outcome: Result<(), Error>) {
+    /// Records how it went. The first failure takes what else waits of the database out of the queue; but what was only tried
+    /// too early is tried again when the others are there, and before that each by itself where several were copied together.
+    pub(super) fn done(&self, item: Item, outcome: Outcome) {
         let mut state = self.state();
         let Some(batch) = state.batches.get_mut(&item.database) else { return };
         batch.in_work -= 1;
-        let finished = match outcome {
-            Err(error) if is_premature(&error) => {
-                batch.postponed.push(item.work);
+        let finished = match (outcome, item.work) {
+            (Outcome::Done(complete), _) => {
+                batch.progress = true;
+                batch.tell(complete);
+                batch.next_round()
+            }
+            (Outcome::TooEarly(_), Work::Rows(portions)) if portions.len() > 1 => {
+                batch.waiting.extend(portions.into_iter().map(|portion| Work::Rows(vec![portion])));
+                batch.waiting.sort_by_key(Work::bytes);
+                None
+            }
+            (Outcome::TooEarly(error), work) => {
+                batch.postponed.push(work);
                 batch.refusal = Some(error);
                 batch.next_round()
             }
-            Err(error) => Some(Err(error)),
-            Ok(()) => {
-                batch.progress = true;
-                batch.tell(&item.work);
-                batch.next_round()
-            }
+            (Outcome::Failed(error), _) => Some(Err(error)),
         };
         let Some(outcome) = finished else {
             self.changed.notify_waiters();
@@ -138,6 +142,8 @@ impl Queue {
 
 impl Batch {
     fn new(snapshot: &str, mut work: Vec<Work>) -> Self {
+        // Of equal ones the first is taken first: parts of a table in their order.
+        work.reverse();
         work.sort_by_key(Work::bytes);
         Self {
             snapshot: snapshot.to_owned(),
@@ -151,10 +157,10 @@ impl Batch {
         }
     }
 
-    /// Says that a table is complete, to whoever wants to know and still listens.
-    fn tell(&self, work: &Work) {
-        if let (Work::Table(table, _), Some(complete)) = (work, &self.complete) {
-            drop(complete.send(table.name.clone()));
+    /// Says which tables are complete, to whoever wants to know and still listens.
+    fn tell(&self, tables: Vec<QualifiedName>) {
+        if let Some(complete) = &self.complete {
+            tables.into_iter().for_each(|table| drop(complete.send(table)));
         }
     }
 
@@ -176,11 +182,31 @@ impl Batch {
     }
 }
 
-/// Whether a row was refused because of rows that may be missing yet.
-fn is_premature(error: &Error) -> bool {
-    let cause = error.source.as_ref().and_then(|cause| cause.downcast_ref::<Cause>());
-    let code = cause.and_then(Cause::code);
-    [&SqlState::CHECK_VIOLATION, &SqlState::FOREIGN_KEY_VIOLATION].map(Some).contains(&code)
+/// How it went with some work.
+pub(super) enum Outcome {
+    /// Done; these tables are now complete.
+    Done(Vec<QualifiedName>),
+    /// It may go better when others are done: a row was refused because of rows that may be missing yet (functions in checks
+    /// may read other tables, and tables of extensions have their foreign keys from the beginning), or tables that were
+    /// emptied at the same time waited for each other.
+    TooEarly(Error),
+    /// It will not go.
+    Failed(Error),
+}
+
+impl From<Result<Vec<QualifiedName>, Error>> for Outcome {
+    fn from(result: Result<Vec<QualifiedName>, Error>) -> Self {
+        const TOO_EARLY: [&SqlState; 3] =
+            [&SqlState::CHECK_VIOLATION, &SqlState::FOREIGN_KEY_VIOLATION, &SqlState::T_R_DEADLOCK_DETECTED];
+        match result {
+            Ok(complete) => Self::Done(complete),
+            Err(error) => {
+                let cause = error.source.as_ref().and_then(|cause| cause.downcast_ref::<Cause>());
+                let code = cause.and_then(Cause::code);
+                if TOO_EARLY.map(Some).contains(&code) { Self::TooEarly(error) } else { Self::Failed(error) }
+            }
+        }
+    }
 }
 
 impl State {
@@ -216,20 +242,12 @@ impl Drop for Withdraw<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use crate::migrate::copy::Load;
-    use crate::plan::TablePlan;
+    use crate::migrate::copy::portion::{portions, tests as example};
 
     fn table(name: &str, bytes: u64) -> Work {
-        let table = TablePlan {
-            name: QualifiedName::new("public", name),
-            columns: Vec::new(),
-            partitioned: false,
-            configuration: false,
-            condition: None,
-            binary: false,
-            bytes,
-        };
-        Work::Table(table, Load::Fresh)
+        Work::Rows(portions(&example::table(name, bytes), Load::Fresh))
     }
 
     fn queue(batches: &[(&str, &[u64])]) -> State {
@@ -267,7 +285,7 @@ mod tests {
             for expected in ["u", "t"] {
                 let item = queue.take().await.unwrap();
                 assert!(complete.try_recv().is_err());
-                queue.done(item, Ok(()));
+                queue.done(item, Outcome::Done(vec![QualifiedName::new("public", expected)]));
                 assert_eq!(complete.recv().await, Some(QualifiedName::new("public", expected)));
             }
             assert_eq!(complete.recv().await, None);
@@ -277,12 +295,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_tables_that_came_too_early_together_each_is_tried_by_itself() {
+        let queue = Queue::default();
+        let portion = |name| portions(&example::table(name, 1), Load::Fresh);
+        let together = Work::Rows(["a", "b"].into_iter().flat_map(portion).collect());
+        let wait = queue.submit("a", "s", vec![together], None);
+        let fail = async {
+            let item = queue.take().await.unwrap();
+            queue.done(item, Outcome::TooEarly(Error::new(Kind::Failed, "one of them")));
+            for _ in ["a", "b"] {
+                let item = queue.take().await.unwrap();
+                assert!(matches!(&item.work, Work::Rows(portions) if portions.len() == 1));
+                queue.done(item, Outcome::Done(Vec::new()));
+            }
+        };
+        let (outcome, ()) = tokio::join!(wait, fail);
+        outcome.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_failure_ends_the_wait_and_withdraws_the_rest() {
         let queue = Queue::default();
         let wait = queue.submit("a", "s", vec![table("t", 1), table("u", 2)], None);
         let fail = async {
             let item = queue.take().await.unwrap();
-            queue.done(item, Err(Error::new(crate::error::Kind::Failed, "no")));
+            queue.done(item, Outcome::Failed(Error::new(Kind::Failed, "no")));
             queue.close();
             assert!(queue.take().await.is_none());
         };

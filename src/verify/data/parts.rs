@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
 use super::reader::Task;
-use super::rows::{Blocks, Question};
+use super::rows::Question;
 use crate::error::Error;
 use crate::facts::Side;
 use crate::pg::Client;
 use crate::plan::comparison::{OneSide, Relation, RelationKind};
+use crate::sql::Blocks;
 
 /// About how many bytes make a part: a second or so of reading.
 const PART: u64 = 64 * 1024 * 1024;
@@ -29,7 +30,7 @@ pub(super) async fn tasks(client: &Client, relations: &[&Relation], question: Qu
     for (item, relation) in relations.iter().enumerate() {
         let here = on_side(relation, client.side());
         let doing = format!("read {} {}", relation.kind.name(), relation.name);
-        let task = |blocks: Option<&Blocks>, bytes| Task {
+        let task = |blocks: Option<Blocks>, bytes| Task {
             item,
             doing: doing.clone(),
             bytes,
@@ -37,9 +38,10 @@ pub(super) async fn tasks(client: &Client, relations: &[&Relation], question: Qu
         };
         match sizes.get(&item) {
             Some(&(bytes, blocks)) if bytes >= 2 * PART && here.condition.is_none() => {
-                let parts = split(bytes, blocks);
+                // What is stored out of line counts with the row that it belongs to, so that the blocks of one part can be few.
+                let parts = Blocks::divide(blocks, bytes / PART);
                 let each = bytes / parts.len().max(1) as u64;
-                tasks.extend(parts.iter().map(|part| task(Some(part), each)));
+                tasks.extend(parts.into_iter().map(|part| task(Some(part), each)));
             }
             Some(&(bytes, _)) => tasks.push(task(None, bytes)),
             None => tasks.push(task(None, here.bytes)),
@@ -73,24 +75,4 @@ async fn sizes(client: &Client, relations: &[&Relation]) -> Result<HashMap<usize
         sizes.insert(usize::try_from(number(0)?).unwrap_or(usize::MAX), (number(1)?, number(2)?));
     }
     Ok(sizes)
-}
-
-/// Ranges of `blocks` that are about one part of `bytes` each. What is stored out of line counts with the row that it
-/// belongs to, so that the blocks of one part can be few.
-fn split(bytes: u64, blocks: u64) -> Vec<Blocks> {
-    let parts = (bytes / PART).clamp(1, blocks.max(1));
-    let bound = |part: u64| if part == parts { u64::MAX } else { blocks * part / parts };
-    (0..parts).map(|part| bound(part)..bound(part + 1)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_cover_every_block_once_and_have_no_end() {
-        assert_eq!(split(PART * 3, 10), [0..3, 3..6, 6..u64::MAX]);
-        assert_eq!(split(PART * 3, 2), [0..1, 1..u64::MAX], "no more parts than blocks");
-        assert_eq!(split(1, 0).first(), Some(&(0..u64::MAX)));
-    }
 }

@@ -5,12 +5,10 @@
 //! `hashtextextended` works on the bytes of the text: where the encodings of the databases differ, the text is taken in
 //! UTF8, as hex digits, because no hash of `bytea` has been there since 12. A `bigint` sum is a `numeric`: nothing overflows.
 
-use std::ops::Range;
-
 use crate::plan::comparison::{ComparedColumn, Form, OneSide, Relation, RelationKind};
 use crate::settings::Level;
 use crate::sql;
-use crate::sql::Sql;
+use crate::sql::{Blocks, Sql};
 
 /// What is asked of rows.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +19,9 @@ pub(super) struct Question {
     pub(super) recode: bool,
 }
 
-/// Blocks of a table; the last range has no end, because the table may have grown.
-pub(super) type Blocks = Range<u64>;
-
 impl Question {
     /// A query with one row: number, and sum as text.
-    pub(super) fn of(self, relation: &Relation, here: &OneSide, blocks: Option<&Blocks>) -> Sql {
+    pub(super) fn of(self, relation: &Relation, here: &OneSide, blocks: Option<Blocks>) -> Sql {
         let sum = match self.level {
             Level::Full => sql!("pg_catalog.sum({})::pg_catalog.text", self.hash(relation)),
             Level::Schema | Level::Counts => Sql::from("null::pg_catalog.text"),
@@ -71,17 +66,10 @@ pub(super) fn rows(relation: &Relation, here: &OneSide) -> Sql {
 }
 
 /// Which of its rows.
-pub(super) fn condition(here: &OneSide, blocks: Option<&Blocks>) -> Sql {
+pub(super) fn condition(here: &OneSide, blocks: Option<Blocks>) -> Sql {
     match (&here.condition, blocks) {
         (Some(condition), _) => Sql::from_catalog(condition),
-        (None, Some(blocks)) if blocks.end == u64::MAX => {
-            sql!("where t.ctid >= '({},0)'::pg_catalog.tid", blocks.start)
-        }
-        (None, Some(blocks)) => sql!(
-            "where t.ctid >= '({},0)'::pg_catalog.tid and t.ctid < '({},0)'::pg_catalog.tid",
-            blocks.start,
-            blocks.end
-        ),
+        (None, Some(blocks)) => sql!("where {}", blocks.condition()),
         (None, None) => Sql::from(""),
     }
 }
@@ -104,17 +92,6 @@ mod tests {
             target: OneSide::default(),
             inserts_only: false,
         }
-    }
-
-    #[test]
-    fn the_last_part_of_a_table_has_no_end() {
-        let relation = relation();
-        let question = Question { level: Level::Counts, recode: false };
-        let of = |blocks: Blocks| question.of(&relation, &relation.source, Some(&blocks)).text().to_owned();
-        assert!(of(5..9).ends_with(
-            r#"from only "s"."t t" t where t.ctid >= '(5,0)'::pg_catalog.tid and t.ctid < '(9,0)'::pg_catalog.tid"#
-        ));
-        assert!(of(9..u64::MAX).ends_with("where t.ctid >= '(9,0)'::pg_catalog.tid"));
     }
 
     #[test]

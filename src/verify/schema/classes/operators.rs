@@ -61,19 +61,7 @@ fn operators() -> Sql {
 fn operator_families() -> Sql {
     sql!(
         "select {}, pg_catalog.format('%s using %I', {}, am.amname), pg_catalog.jsonb_build_object(
-            'owner', {},
-            'operators', (select pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', a.amopstrategy,
-                              a.amopopr::pg_catalog.regoperator, a.amoppurpose,
-                              (select {} from pg_catalog.pg_opfamily s join pg_catalog.pg_namespace sn
-                                 on sn.oid = s.opfnamespace where s.oid = a.amopsortfamily))
-                              order by a.amopstrategy, a.amopopr::pg_catalog.regoperator::text collate \"C\")
-                          from pg_catalog.pg_amop a where a.amopfamily = f.oid),
-            'functions', (select pg_catalog.jsonb_agg(pg_catalog.format('%s (%s, %s) %s', a.amprocnum,
-                              a.amproclefttype::pg_catalog.regtype, a.amprocrighttype::pg_catalog.regtype,
-                              a.amproc::pg_catalog.oid::pg_catalog.regprocedure)
-                              order by a.amprocnum, a.amproclefttype::pg_catalog.regtype::text collate \"C\",
-                                       a.amprocrighttype::pg_catalog.regtype::text collate \"C\")
-                          from pg_catalog.pg_amproc a where a.amprocfamily = f.oid))
+            'owner', {}, 'operators', {}, 'functions', {})
         from pg_catalog.pg_opfamily f
         join pg_catalog.pg_namespace n on n.oid = f.opfnamespace
         join pg_catalog.pg_am am on am.oid = f.opfmethod
@@ -81,7 +69,8 @@ fn operator_families() -> Sql {
         address("pg_opfamily", "f.oid"),
         qualified("n.nspname", "f.opfname"),
         role("f.opfowner"),
-        qualified("sn.nspname", "s.opfname"),
+        family_operators(&Sql::from("true")),
+        family_functions(&Sql::from("true")),
         schema("n.nspname"),
         users("pg_opfamily", "f.oid")
     )
@@ -92,36 +81,55 @@ fn operator_families() -> Sql {
 /// are their owners'.
 fn family_additions() -> Sql {
     let of_users = |object: Sql, left: &'static str, right: &'static str| {
-        let types = users("pg_type", "t.oid");
         sql!(
             "({} or exists (select from pg_catalog.pg_type t where t.oid in ({}, {}) and t.typcategory <> 'A' and {}))",
             object,
             left,
             right,
-            types
+            users("pg_type", "t.oid")
         )
     };
+    let operator = of_users(users("pg_operator", "a.amopopr"), "a.amoplefttype", "a.amoprighttype");
+    let function = of_users(users("pg_proc", "a.amproc::pg_catalog.oid"), "a.amproclefttype", "a.amprocrighttype");
     sql!(
         "select 'pg_catalog.pg_opfamily'::pg_catalog.regclass::pg_catalog.oid, 0::pg_catalog.oid, 0,
-               pg_catalog.format('%s using %I', {}, am.amname), pg_catalog.jsonb_build_object(
-            'added operators', (select pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', a.amopstrategy,
-                                    a.amopopr::pg_catalog.regoperator, a.amoppurpose)
-                                    order by a.amopstrategy, a.amopopr::pg_catalog.regoperator::text collate \"C\")
-                                from pg_catalog.pg_amop a where a.amopfamily = f.oid and a.oid >= 16384 and {}),
-            'added functions', (select pg_catalog.jsonb_agg(pg_catalog.format('%s (%s, %s) %s', a.amprocnum,
-                                    a.amproclefttype::pg_catalog.regtype, a.amprocrighttype::pg_catalog.regtype,
-                                    a.amproc::pg_catalog.oid::pg_catalog.regprocedure)
-                                    order by a.amprocnum, a.amproclefttype::pg_catalog.regtype::text collate \"C\",
-                                             a.amprocrighttype::pg_catalog.regtype::text collate \"C\")
-                                from pg_catalog.pg_amproc a where a.amprocfamily = f.oid and a.oid >= 16384 and {}))
+               pg_catalog.format('%s using %I', {}, am.amname),
+               pg_catalog.jsonb_build_object('added operators', {}, 'added functions', {})
         from pg_catalog.pg_opfamily f
         join pg_catalog.pg_namespace n on n.oid = f.opfnamespace
         join pg_catalog.pg_am am on am.oid = f.opfmethod
         where not ({})",
         qualified("n.nspname", "f.opfname"),
-        of_users(users("pg_operator", "a.amopopr"), "a.amoplefttype", "a.amoprighttype"),
-        of_users(users("pg_proc", "a.amproc::pg_catalog.oid"), "a.amproclefttype", "a.amprocrighttype"),
+        family_operators(&operator),
+        family_functions(&function),
         users("pg_opfamily", "f.oid")
+    )
+}
+
+/// Those operators `a` of family `f` that are `wanted`, in their order.
+fn family_operators(wanted: &Sql) -> Sql {
+    sql!(
+        "(select pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', a.amopstrategy,
+                     a.amopopr::pg_catalog.regoperator, a.amoppurpose,
+                     (select {} from pg_catalog.pg_opfamily s join pg_catalog.pg_namespace sn
+                        on sn.oid = s.opfnamespace where s.oid = a.amopsortfamily))
+                     order by a.amopstrategy, a.amopopr::pg_catalog.regoperator::text collate \"C\")
+          from pg_catalog.pg_amop a where a.amopfamily = f.oid and {})",
+        qualified("sn.nspname", "s.opfname"),
+        wanted
+    )
+}
+
+/// Those functions `a` of family `f` that are `wanted`, in their order.
+fn family_functions(wanted: &Sql) -> Sql {
+    sql!(
+        "(select pg_catalog.jsonb_agg(pg_catalog.format('%s (%s, %s) %s', a.amprocnum,
+                     a.amproclefttype::pg_catalog.regtype, a.amprocrighttype::pg_catalog.regtype,
+                     a.amproc::pg_catalog.oid::pg_catalog.regprocedure)
+                     order by a.amprocnum, a.amproclefttype::pg_catalog.regtype::text collate \"C\",
+                              a.amprocrighttype::pg_catalog.regtype::text collate \"C\")
+          from pg_catalog.pg_amproc a where a.amprocfamily = f.oid and {})",
+        wanted
     )
 }
 

@@ -1,0 +1,130 @@
+//! How rows are copied: in parts, many tables at once, and not a row further than makes sense.
+
+use crate::harness::cluster::Cluster;
+use crate::harness::fixture::create_shop;
+use crate::harness::pair::Pair;
+
+/// The argument that divides tables of some megabytes.
+const IN_PARTS: [&str; 4] = ["--split-tables-larger-than", "2MB", "--jobs", "4"];
+
+/// Lets `public.refuse`, in checks, refuse its value on the target.
+fn refuse(target: &Cluster, value: u32) {
+    target.sql("postgres", &format!("ALTER ROLE postgres SET pg_migrate_test.refused = '{value}'"));
+}
+
+fn accept(target: &Cluster) {
+    target.sql("postgres", "ALTER ROLE postgres RESET pg_migrate_test.refused");
+}
+
+/// A database with table `big`, of about as many kilobytes as `rows`, and a check that can be told to refuse one.
+fn create_big(source: &Cluster, rows: u32) {
+    source.create_database("app");
+    source.sql(
+        "app",
+        &format!(
+            "CREATE FUNCTION refuse(value int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
+                 IF value::text = pg_catalog.current_setting('pg_migrate_test.refused', true) THEN
+                     RAISE EXCEPTION 'number % is refused', value;
+                 END IF;
+                 RETURN true;
+             END $$;
+             CREATE TABLE big (id int PRIMARY KEY, text text, twice int GENERATED ALWAYS AS (id * 2) STORED,
+                               CHECK (public.refuse(id)));
+             ALTER TABLE big ALTER text SET STORAGE PLAIN;
+             INSERT INTO big SELECT n, repeat(chr(97 + n % 26), 950) FROM generate_series(1, {rows}) n;
+             INSERT INTO big SELECT n, NULL FROM generate_series(10000000, 10000009) n"
+        ),
+    );
+}
+
+#[test]
+fn a_large_table_arrives_in_parts_and_counts_once() {
+    let Some(pair) = Pair::start() else { return };
+    create_big(&pair.source, 12_000);
+    // Rows that are stored out of line, and gaps.
+    pair.source.sql(
+        "app",
+        "DELETE FROM big WHERE id % 3 = 0; UPDATE big SET text = 'new' WHERE id % 7 = 0;
+         CREATE TABLE toasted (id int PRIMARY KEY, bytes bytea);
+         ALTER TABLE toasted ALTER bytes SET STORAGE EXTERNAL;
+         INSERT INTO toasted SELECT n, decode(repeat(md5(n::text), 2000), 'hex') FROM generate_series(1, 300) n",
+    );
+    let run = pair.migrate().args(["--force-method", "dump", "--debug", "--output", "json"]).args(IN_PARTS).run();
+    let outcome = run.expect_code(0);
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+    let statements =
+        outcome.stderr.lines().filter(|line| line.contains("PGSource") && line.contains("ctid >= ")).count();
+    if pair.source.installation.major >= 14 {
+        assert!((8..20).contains(&statements), "{statements} parts\n{outcome}");
+    }
+    assert!(outcome.stdout.contains("\"tables_copied\": 2,"), "{outcome}");
+    assert!(outcome.stdout.contains("\"rows_copied\": 8307,"), "{outcome}");
+}
+
+#[test]
+fn parts_that_were_committed_are_ours_to_replace_in_the_next_run() {
+    let Some(pair) = Pair::start() else { return };
+    create_big(&pair.source, 12_000);
+    for target in ["only ours", "others, too"] {
+        pair.target.sql("postgres", "DROP DATABASE IF EXISTS app");
+        if target == "others, too" {
+            pair.target.create_database("app");
+            pair.target.sql("app", "CREATE TABLE theirs AS SELECT 1 AS id");
+        }
+        refuse(&pair.target, 10_000_009);
+        let run = || pair.migrate().args(["--force-method", "dump"]).args(IN_PARTS).run();
+        let failed = run().expect_code(1).expect_stderr("number 10000009 is refused");
+        assert!(failed.stderr.contains("copy table public.big"), "{failed}");
+        accept(&pair.target);
+        run().expect_code(0);
+        pair.target.sql("app", "DROP TABLE IF EXISTS theirs");
+        pair.assert_equal("app");
+    }
+}
+
+#[test]
+fn many_small_tables_arrive_also_when_one_needs_rows_of_another_first() {
+    let Some(pair) = Pair::start() else { return };
+    create_shop(&pair.source, "app", 50);
+    pair.source.sql(
+        "app",
+        "DO $$ BEGIN
+             FOR n IN 1..150 LOOP
+                 EXECUTE format('CREATE TABLE %I (id int PRIMARY KEY, \"a b\" text)', 'Table ' || n);
+                 IF n % 5 > 0 THEN
+                     EXECUTE format('INSERT INTO %I SELECT g, md5(g::text) FROM generate_series(1, %s) g', 'Table ' || n, n);
+                 END IF;
+             END LOOP;
+         END $$;
+         CREATE FUNCTION known(id int) RETURNS bool LANGUAGE plpgsql AS $$
+             BEGIN RETURN EXISTS (SELECT FROM public.zz_known k WHERE k.id = known.id); END $$;
+         CREATE TABLE zz_known (id int PRIMARY KEY);
+         INSERT INTO zz_known VALUES (1), (2);
+         CREATE TABLE aa_knowing (id int CHECK (public.known(id)));
+         INSERT INTO aa_knowing VALUES (1), (2);
+         CREATE TABLE ab_reals (a regclass);
+         INSERT INTO ab_reals VALUES ('zz_known')",
+    );
+    for jobs in ["1", "3"] {
+        pair.target.sql("postgres", "DROP DATABASE IF EXISTS app");
+        pair.migrate().args(["--force-method", "dump", "--jobs", jobs]).run().expect_code(0);
+        pair.assert_equal("app");
+        pair.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_row_that_is_refused_ends_the_copy_of_its_table_at_once() {
+    let Some(pair) = Pair::start() else { return };
+    const ROWS: u32 = 60_000;
+    create_big(&pair.source, ROWS);
+    refuse(&pair.target, 1);
+    let run = pair.migrate().args(["--force-method", "dump", "--jobs", "1"]).run();
+    run.expect_code(1).expect_stderr("number 1 is refused").expect_stderr("copy table public.big");
+    let read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'big'";
+    // All rows were read once, when the primary key was built.
+    pair.source.wait_until("app", &format!("({read}) > 0"));
+    let read: u32 = pair.source.value("app", read).parse().unwrap();
+    assert!(read < ROWS / 2, "{read} of {ROWS} rows were read from the source");
+}
