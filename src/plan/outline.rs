@@ -339,7 +339,7 @@ fn outline_tables(source: &DatabaseFacts, content: &Content, tables: &[TablePlan
             rows: stored.iter().filter_map(|table| table.rows).reduce(|a, b| a + b),
             bytes: plan.bytes,
             indexes: stored.iter().map(|table| table.indexes).sum(),
-            parts: 1,
+            parts: plan.parts.len().max(1),
             format: if plan.binary { "binary" } else { "text" },
             format_reason: (!plan.binary).then_some(match found {
                 Some(table) if table.binary_safe => "a column is of another type on the target",
