@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Content, DatabasePlan, Migration, Plan, Transfer, Work, build};
 use crate::conninfo::ConnInfo;
 use crate::facts::{DatabaseFacts, Facts, ServerFacts, fixture};
-use crate::settings::{Environment, IdentityPolicy, RolePasswords, Selection, Settings, TablePattern};
+use crate::settings::{CopyFormat, Environment, IdentityPolicy, RolePasswords, Selection, Settings, TablePattern};
 use crate::sql::Ident;
 
 /// A good pair of servers, and a user who asked for nothing special.
@@ -128,6 +128,7 @@ fn settings() -> Settings {
         skip_version_check: false,
         jobs: None,
         index_jobs: None,
+        copy_format: CopyFormat::Auto,
         split_larger_than: None,
         sequence_margin: 0,
         no_owner: false,

@@ -4,11 +4,12 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use super::{
-    Environment, IdentityPolicy, Level, Method, OutputSettings, RolePasswords, Selection, Settings, TableFilter,
-    TablePattern, Verification,
+    CopyFormat, Environment, IdentityPolicy, Level, Method, OutputSettings, RolePasswords, Selection, Settings,
+    TableFilter, TablePattern, Verification,
 };
 use crate::cli::{
-    ForcedMethod, IdentityOption, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel, VerifyOptions,
+    ForcedMethod, FormatOption, IdentityOption, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel,
+    VerifyOptions,
 };
 use crate::conninfo::ConnInfo;
 use crate::error::{self, Error, Kind};
@@ -125,6 +126,11 @@ impl Settings {
             skip_version_check: options.skip_db_version_check,
             jobs: options.jobs,
             index_jobs: options.index_jobs,
+            copy_format: match options.copy_format {
+                FormatOption::Auto => CopyFormat::Auto,
+                FormatOption::Text => CopyFormat::Text,
+                FormatOption::Binary => CopyFormat::Binary,
+            },
             split_larger_than: options.split_tables_larger_than,
             sequence_margin: options.sequence_margin,
             no_owner: options.no_owner,

@@ -60,6 +60,8 @@ pub struct Settings {
     pub jobs: Option<NonZeroUsize>,
     /// Index builds and ANALYZEs at the same time, over all databases together; `None`: like `jobs`.
     pub index_jobs: Option<NonZeroUsize>,
+    /// How rows are sent.
+    pub copy_format: CopyFormat,
     /// Tables of more bytes are copied in parts of at most so many; `None`: chosen from the sizes of all.
     pub split_larger_than: Option<u64>,
     /// How many values beyond the source's the target's sequences are set.
@@ -128,6 +130,17 @@ pub enum Method {
     Replication,
     /// Copied once.
     Dump,
+}
+
+/// How rows are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// In binary where it is certain that the target reads what the source means.
+    Auto,
+    /// As text.
+    Text,
+    /// In binary also where types of users and of extensions that are not known have a binary form.
+    Binary,
 }
 
 /// What is done about tables whose UPDATEs and DELETEs replication cannot carry, because they have no replica identity or
