@@ -102,6 +102,16 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
 
+    /// maintenance_work_mem of each index build (512MB, 2GB, …) [default: from the target's size and --index-jobs, never less
+    /// than its own setting]
+    #[arg(long, value_name = "SIZE", value_parser = size::size, help_heading = "Method")]
+    pub index_memory: Option<u64>,
+
+    /// max_parallel_maintenance_workers of each index build [default: the target's own setting, less where --index-jobs builds
+    /// would share too few]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024), help_heading = "Method")]
+    pub index_workers: Option<u16>,
+
     /// How rows are sent: in binary where both servers certainly mean the same by it (auto), never (text), or also for types of
     /// users and of extensions that are not known to be safe (binary)
     #[arg(
@@ -119,7 +129,8 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "SIZE", value_parser = size::size, help_heading = "Method")]
     pub split_tables_larger_than: Option<u64>,
 
-    /// Directory of pg_dump and pg_restore [default: in the usual places and PATH the oldest that fits, but with a target of 18 or newer one that carries statistics]
+    /// Directory of pg_dump and pg_restore [default: in the usual places and PATH the oldest that fits, but with a target of
+    /// 18 or newer one that carries statistics]
     #[arg(long, value_name = "DIR", help_heading = "Method")]
     pub pgbin: Option<PathBuf>,
 

@@ -79,6 +79,7 @@ pub async fn run(
         target_superuser: facts.target.user.superuser,
         replica_role: facts.target.user.session_replication_role,
         builds: Semaphore::new(plan.index_jobs),
+        build_limits: plan.builds,
         events,
         cancel: token.clone(),
         source: source.clone(),

@@ -34,6 +34,8 @@ pub struct DatabaseFacts {
     pub owners: BTreeSet<String>,
     /// What needs an extension that is to be left out.
     pub dependents: Vec<Dependent>,
+    /// Members of such an extension whose privileges are not those that it gave them.
+    pub granted_members: Vec<GrantedMember>,
     /// What only some users may create or grant.
     pub reserved: Vec<ReservedObject>,
     /// What users have added to operator families of extensions and of the system; only asked on the source.
@@ -90,6 +92,15 @@ pub struct Dependent {
     /// `extname`
     pub extension: String,
     /// What it is and how it is called: `table public.orders`.
+    pub object: String,
+}
+
+/// A member of an extension that somebody has granted or revoked something on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedMember {
+    /// `extname`
+    pub extension: String,
+    /// As in GRANT, but without quotes: `FUNCTION public.f(integer)`.
     pub object: String,
 }
 

@@ -1,6 +1,6 @@
 //! A known-good pair of servers: tests change one fact and look at what follows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::conninfo::Secret;
@@ -177,6 +177,8 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             max_origins: 10,
             usable_connections: 97,
             max_slot_wal_keep_mb: Some(-1),
+            memory: MemorySettings::default(),
+            log_parameters: BTreeMap::new(),
         },
         user: User {
             name: "migrator".to_owned(),

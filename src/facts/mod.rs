@@ -12,14 +12,15 @@ mod version;
 use std::fmt;
 
 pub use database::{
-    CandidateIndex, Column, DatabaseFacts, Dependent, EventTrigger, Extension, FamilyAddition, IdentityFlaw, Journal,
-    JournalOrigin, Language, LargeObjects, MaterializedView, Persistence, Publication, ReplicaIdentity, RowSecurity,
-    Sequence, Storage, Subscription, Table, TableKind,
+    CandidateIndex, Column, DatabaseFacts, Dependent, EventTrigger, Extension, FamilyAddition, GrantedMember,
+    IdentityFlaw, Journal, JournalOrigin, Language, LargeObjects, MaterializedView, Persistence, Publication,
+    ReplicaIdentity, RowSecurity, Sequence, Storage, Subscription, Table, TableKind,
 };
 pub use reserved::{Reserved, ReservedObject};
 pub use server::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
-    LocaleProvider, Membership, ParameterPrivilege, Role, SecurityLabel, ServerFacts, ServerSettings, Slot, User,
+    LocaleProvider, Membership, MemorySettings, ParameterPrivilege, Role, SecurityLabel, ServerFacts, ServerSettings,
+    Slot, User,
 };
 pub use types::{DataType, TypeKind};
 pub use version::ServerVersion;

@@ -1,6 +1,6 @@
 //! One server: version, settings, the connected user, roles, databases, slots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Probe, ServerVersion};
 use crate::conninfo::Secret;
@@ -122,6 +122,25 @@ pub struct ServerSettings {
     pub usable_connections: i64,
     /// `max_slot_wal_keep_size` in MB, -1 for no limit; `None` below 13.
     pub max_slot_wal_keep_mb: Option<i64>,
+    /// What the server has for building indexes.
+    pub memory: MemorySettings,
+    /// Settings by which parameters of statements reach the server's log, with their values.
+    pub log_parameters: BTreeMap<String, String>,
+}
+
+/// What a server has for building indexes, as its administrator says.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySettings {
+    /// `shared_buffers`, in kB.
+    pub shared_buffers_kb: i64,
+    /// `effective_cache_size`, in kB.
+    pub effective_cache_size_kb: i64,
+    /// `maintenance_work_mem`, in kB.
+    pub maintenance_work_mem_kb: i64,
+    /// `max_parallel_maintenance_workers`
+    pub max_parallel_maintenance_workers: i64,
+    /// `max_parallel_workers`
+    pub max_parallel_workers: i64,
 }
 
 /// The user of our connections.
@@ -262,6 +281,8 @@ pub struct DatabaseProperties {
     pub connection_limit: Option<i32>,
     /// `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET`.
     pub settings: Vec<DatabaseSetting>,
+    /// Its security labels.
+    pub labels: Vec<SecurityLabel>,
     /// What roles other than the owner may do; `None` while nobody has granted or revoked anything.
     pub privileges: Option<Vec<DatabasePrivilege>>,
 }

@@ -61,6 +61,7 @@ pub(super) async fn inspect(
         owners: summary.owners.into_iter().collect(),
         // Asked for later, and only of extensions that are left out.
         dependents: Vec::new(),
+        granted_members: Vec::new(),
         reserved,
         family_additions,
         owns_public: summary.owns_public,

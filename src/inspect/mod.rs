@@ -36,7 +36,9 @@ pub async fn inspect(source: &Server, target: &Server, settings: &Settings) -> R
     if !excluded.is_empty() {
         for DatabasePair { name, source: found, .. } in &mut facts.databases {
             if let Ok(found) = found {
-                found.dependents = dependents::dependents(&source.connect(name).await?, excluded).await?;
+                let client = source.connect(name).await?;
+                found.dependents = dependents::dependents(&client, excluded).await?;
+                found.granted_members = dependents::granted_members(&client, excluded).await?;
             }
         }
     }

@@ -65,7 +65,11 @@ with member as (
     union all select 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, oid, srvowner, srvacl
     from pg_catalog.pg_foreign_server
 ), labelled as (
-    select distinct classoid, objoid, provider from pg_catalog.pg_seclabel
+    select classoid, objoid from pg_catalog.pg_seclabel
+    where objoid >= $1 or classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass
+    union select l.classoid, l.objoid from pg_catalog.pg_shseclabel l
+    join pg_catalog.pg_database d on d.oid = l.objoid and d.datname = pg_catalog.current_database()
+    where l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
 )
 select o.kind, coalesce(i.identity, ''), pg_catalog.pg_get_userbyid(o.role)::text
 from object o, pg_catalog.pg_identify_object(o.classid, o.oid, 0) i
@@ -77,7 +81,6 @@ where g.acl is not null and a.grantor <> g.owner and g.oid >= $1
 union
 select 'security_labels', coalesce(i.identity, ''), null
 from labelled l, pg_catalog.pg_identify_object(l.classoid, l.objoid, 0) i
-where l.objoid >= $1
 union
 select 'privileges', 'public', null
 from pg_catalog.pg_namespace n

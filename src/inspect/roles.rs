@@ -104,13 +104,16 @@ pub(super) async fn roles(client: &Client) -> Result<Vec<Role>, PgError> {
                     .map(|(name, value)| (name.to_owned(), value.to_owned()))
                     .collect(),
                 comment: client.get(row, 12)?,
-                labels: labels
-                    .chunks_exact(2)
-                    .map(|pair| SecurityLabel { provider: pair[0].clone(), label: pair[1].clone() })
-                    .collect(),
+                labels: self::labels(&labels),
             })
         })
         .collect()
+}
+
+/// Providers and their labels, one after the other.
+pub(super) fn labels(parts: &[String]) -> Vec<SecurityLabel> {
+    let pairs = parts.chunks_exact(2);
+    pairs.map(|pair| SecurityLabel { provider: pair[0].clone(), label: pair[1].clone() }).collect()
 }
 
 /// Names of the other roles.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{parameters, roles};
 use crate::facts::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
-    LocaleProvider, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
+    LocaleProvider, MemorySettings, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
 };
 use crate::pg::{Client, PgError, Server};
 
@@ -114,7 +114,13 @@ select name, setting from pg_catalog.pg_settings
 where name in ('wal_level', 'effective_wal_level', 'max_replication_slots', 'max_wal_senders',
                'max_logical_replication_workers', 'max_worker_processes', 'max_sync_workers_per_subscription',
                'max_active_replication_origins', 'max_connections', 'superuser_reserved_connections',
-               'reserved_connections', 'max_slot_wal_keep_size')";
+               'reserved_connections', 'max_slot_wal_keep_size', 'shared_buffers', 'effective_cache_size',
+               'maintenance_work_mem', 'max_parallel_maintenance_workers', 'max_parallel_workers',
+               'log_parameter_max_length', 'log_statement', 'log_min_duration_statement', 'log_min_duration_sample',
+               'log_statement_sample_rate', 'log_transaction_sample_rate')";
+
+/// In which `shared_buffers` and `effective_cache_size` are counted (`BLCKSZ`).
+const PAGE_KB: i64 = 8;
 
 async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
     let mut found = BTreeMap::new();
@@ -136,7 +142,32 @@ async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
             - or_zero("superuser_reserved_connections")
             - or_zero("reserved_connections"),
         max_slot_wal_keep_mb: number("max_slot_wal_keep_size"),
+        memory: MemorySettings {
+            shared_buffers_kb: or_zero("shared_buffers") * PAGE_KB,
+            effective_cache_size_kb: or_zero("effective_cache_size") * PAGE_KB,
+            maintenance_work_mem_kb: or_zero("maintenance_work_mem"),
+            max_parallel_maintenance_workers: or_zero("max_parallel_maintenance_workers"),
+            max_parallel_workers: or_zero("max_parallel_workers"),
+        },
+        log_parameters: log_parameters(&found),
     })
+}
+
+/// Those of `settings` that are set so that some statements are logged with their parameters.
+fn log_parameters(settings: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is = |name: &str, value: &str| settings.get(name).is_some_and(|it| it == value);
+    let logs = |name: &str| match name {
+        "log_statement" => is(name, "all"),
+        "log_min_duration_statement" => !is(name, "-1"),
+        "log_min_duration_sample" => !is(name, "-1") && !is("log_statement_sample_rate", "0"),
+        "log_transaction_sample_rate" => !is(name, "0"),
+        _ => false,
+    };
+    // 13 and later.
+    if is("log_parameter_max_length", "0") {
+        return BTreeMap::new();
+    }
+    settings.iter().filter(|(name, _)| logs(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Besides superusers those may who were granted SET on the parameter (15), or whom the provider's own code lets: only trying
@@ -177,7 +208,12 @@ select d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, pg_catalog.p
              left join pg_catalog.pg_roles g on g.oid = a.grantee
              cross join unnest(array[coalesce(g.rolname::text, ''), a.privilege_type, a.is_grantable::text])
                  with ordinality part(text, position)
-             where a.grantee <> d.datdba order by a.grantee, a.privilege_type, a.is_grantable, part.position) end
+             where a.grantee <> d.datdba order by a.grantee, a.privilege_type, a.is_grantable, part.position) end,
+       array(select part.text
+             from pg_catalog.pg_shseclabel l
+             cross join unnest(array[l.provider, l.label]) with ordinality part(text, position)
+             where l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass and l.objoid = d.oid
+             order by l.provider, part.position)
 from pg_catalog.pg_database d order by d.datname"
         )
     };
@@ -232,6 +268,7 @@ async fn databases(client: &Client) -> Result<Vec<DatabaseEntry>, PgError> {
                     privileges: client
                         .get::<Option<Vec<String>>>(row, 14)?
                         .map(|parts| parts.chunks_exact(3).map(database_privilege).collect()),
+                    labels: roles::labels(&client.get::<Vec<String>>(row, 15)?),
                 },
             })
         })

@@ -45,7 +45,7 @@ use crate::error::{Error, Kind};
 use crate::events::{AdminStatement, Event, Events};
 use crate::facts::{Reserved, ServerVersion};
 use crate::pg::Server;
-use crate::plan::Plan;
+use crate::plan::{BuildLimits, Plan};
 use crate::sql::Sql;
 use crate::tools::{ChildConnection, ClientTools};
 
@@ -90,6 +90,8 @@ pub struct Context {
     pub replica_role: bool,
     /// Index builds and ANALYZEs at the same time, over all databases together.
     pub builds: Semaphore,
+    /// What each of them may use.
+    pub build_limits: BuildLimits,
     /// Where results go.
     pub events: Events,
     /// Cancelled by a signal.

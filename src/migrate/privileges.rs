@@ -3,6 +3,8 @@
 //! pg_restore sends all that an object's entry says as one transaction: a single grant to a role that is not there, or by one
 //! that we may not be, would take the others with it.
 
+use std::collections::BTreeSet;
+
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -21,7 +23,11 @@ const AT_ONCE: usize = 200;
 
 /// Grants all of `script`. What was announced is left to an administrator; roles that are not there are passed over.
 pub(super) async fn grant(context: &Context, database: &str, rights: &Rights, script: &Script) -> Result<(), Error> {
-    let statements: Vec<Sql> = script.statements().collect();
+    let (absent, statements): (Vec<Sql>, Vec<Sql>) =
+        script.statements().partition(|statement| is_on_any(statement, &rights.absent));
+    for statement in absent {
+        tracing::debug!(target: logger::TARGET, "{}: left out with its extension: {statement}", logger::database(database));
+    }
     if statements.is_empty() {
         return Ok(());
     }
@@ -161,6 +167,16 @@ async fn grant_one(
     }
     tracing::error!(target: logger::TARGET, "{database}: {statement}: {}", error.words());
     Ok(Some(format!("{statement}: {}", error.words())))
+}
+
+/// Whether a statement is about one of `objects`. Types of arguments have quotes where the server thought that they need them.
+fn is_on_any(statement: &Sql, objects: &BTreeSet<String>) -> bool {
+    if objects.is_empty() {
+        return false;
+    }
+    let plain = statement.text().replace('"', "");
+    let mut objects = objects.iter();
+    objects.any(|object| ["TO", "FROM"].iter().any(|word| plain.contains(&format!(" ON {object} {word} "))))
 }
 
 fn takes_from_lost_owner(rights: &Rights, statement: &Sql) -> bool {

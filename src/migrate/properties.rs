@@ -1,4 +1,4 @@
-//! What belongs to a database as a whole: its settings, privileges, comment and connection limit.
+//! What belongs to a database as a whole: its settings, privileges, comment, security labels and connection limit.
 
 use super::{Context, setting};
 use crate::error::Error;
@@ -8,7 +8,7 @@ use crate::plan::Rights;
 use crate::sql;
 use crate::sql::{Ident, Literal, Sql};
 
-/// Carries settings and comment: what keeps nobody out.
+/// Carries settings, comment and security labels: what keeps nobody out.
 pub(super) async fn carry(
     context: &Context,
     database: &str,
@@ -45,7 +45,10 @@ async fn run(context: &Context, client: &Client, statements: Vec<(Reserved, Sql)
     for (kind, statement) in statements {
         match client.run("carry what belongs to the database", statement.clone()).await {
             Ok(()) => {}
-            Err(error) if error.is_permission() => context.leave(None, kind, &statement, error.words()),
+            // Whether somebody may set a label, and whether it is one, is for its provider to say, if that is loaded.
+            Err(error) if error.is_permission() || error.code().is_some() && kind == Reserved::SecurityLabels => {
+                context.leave(None, kind, &statement, error.words());
+            }
             Err(error) => refused.push(format!("not carried: {statement}: {}", error.words())),
         }
     }
@@ -66,6 +69,11 @@ fn statements(database: &str, properties: &DatabaseProperties) -> Vec<(Reserved,
     if let Some(comment) = &properties.comment {
         let statement = sql!("comment on database {} is {}", database, Literal::new(comment));
         statements.push((Reserved::Comments, statement));
+    }
+    for it in &properties.labels {
+        let (provider, label) = (Ident::new(&it.provider), Literal::new(&it.label));
+        let statement = sql!("security label for {} on database {} is {}", provider, database, label);
+        statements.push((Reserved::SecurityLabels, statement));
     }
     statements
 }
@@ -97,7 +105,7 @@ fn access_statements(database: &str, properties: &DatabaseProperties) -> Vec<(Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{DatabasePrivilege, DatabaseSetting};
+    use crate::facts::{DatabasePrivilege, DatabaseSetting, SecurityLabel};
 
     #[test]
     fn everything_is_said_in_the_order_in_which_it_holds() {
@@ -115,6 +123,7 @@ mod tests {
             comment: Some("it's ours".to_owned()),
             connection_limit: Some(7),
             settings: vec![setting(None, "search_path", "app, \"Two\""), setting(Some("App"), "my.own", "x")],
+            labels: vec![SecurityLabel { provider: "Anon".to_owned(), label: "it's secret".to_owned() }],
             privileges: Some(vec![privilege(None, "CONNECT", false), privilege(Some("App"), "CREATE", true)]),
         };
         let texts =
@@ -125,6 +134,7 @@ mod tests {
                 r#"alter database "My DB" set "search_path" to 'app', 'Two'"#,
                 r#"alter role "App" in database "My DB" set "my"."own" to <hidden>"#,
                 r#"comment on database "My DB" is 'it''s ours'"#,
+                r#"security label for "Anon" on database "My DB" is 'it''s secret'"#,
             ]
         );
         assert_eq!(

@@ -83,6 +83,8 @@ pub(super) fn properties(facts: &Facts, planned: &[RolePlan], database: &str, ex
         let says_already =
             |it: &DatabaseSetting| there.settings.iter().any(|set| (&set.role, &set.name) == (&it.role, &it.name));
         properties.settings.retain(|setting| !says_already(setting));
+        let is_labelled = |provider: &String| there.labels.iter().any(|label| label.provider == *provider);
+        properties.labels.retain(|label| !is_labelled(&label.provider));
         properties.comment = properties.comment.filter(|_| there.comment.is_none());
         properties.connection_limit = properties.connection_limit.filter(|_| there.connection_limit.is_none());
         properties.privileges = properties.privileges.filter(|_| there.privileges.is_none());

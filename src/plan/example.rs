@@ -128,6 +128,8 @@ fn settings() -> Settings {
         skip_version_check: false,
         jobs: None,
         index_jobs: None,
+        index_memory: None,
+        index_workers: None,
         copy_format: CopyFormat::Auto,
         split_larger_than: None,
         sequence_margin: 0,

@@ -1,5 +1,6 @@
 //! Facts and settings turned into a plan: every choice is made here, so that `migrate` has none to make. Pure.
 
+mod builds;
 mod capacity;
 pub mod comparison;
 mod content;
@@ -23,6 +24,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
+pub use self::builds::BuildLimits;
 use self::capacity::{Capacity, Share};
 pub use self::extensions::ExtensionPlan;
 pub use self::format::Format;
@@ -60,6 +62,8 @@ pub struct Plan {
     pub jobs: usize,
     /// Index builds and ANALYZEs at the same time, over all databases together.
     pub index_jobs: usize,
+    /// What each index build may use.
+    pub builds: BuildLimits,
     /// How many values beyond the source's the target's sequences are set.
     pub sequence_margin: u64,
 }
@@ -151,6 +155,9 @@ pub struct Rights {
     pub lost_database: Option<String>,
     /// Whether it may create event triggers.
     pub event_triggers: bool,
+    /// Objects that the target will not have, because their extension is left out, and that the source has privileges on: as
+    /// in GRANT, but without quotes.
+    pub absent: BTreeSet<String>,
     /// What it may not do, or perhaps not, and is left to an administrator: names of objects by kind, of roles for owners and
     /// default privileges.
     pub announced: BTreeMap<Reserved, BTreeSet<String>>,
@@ -334,6 +341,8 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     let jobs = jobs(facts, settings.jobs);
     parts::divide(facts.source.version, &mut databases, jobs, settings.split_larger_than);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
+    let builds =
+        builds::limits(&facts.target.settings.memory, index_jobs, settings.index_memory, settings.index_workers);
     let missing_roles = roles::missing(facts, &roles);
     let parameter_privileges = roles::parameter_privileges(facts, &missing_roles);
     Plan {
@@ -346,6 +355,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
         databases,
         jobs,
         index_jobs,
+        builds,
         sequence_margin: settings.sequence_margin,
     }
 }

@@ -39,9 +39,18 @@ pub(super) fn rights(
         // One that is not there yet will be ours, or of somebody whose rights we have.
         owns_database: facts.target.database(&pair.name).is_none_or(|there| roles::is_member(facts, &there.owner)),
         lost_database: None,
+        absent: absent(pair, source),
         owns_public,
         event_triggers: facts.target.user.administrator(),
     }
+}
+
+/// Where the target has an extension all the same, it has its members, too.
+fn absent(pair: &DatabasePair, source: &DatabaseFacts) -> BTreeSet<String> {
+    let target = pair.target.as_ref().and_then(|target| target.as_ref().ok());
+    let is_there = |extension: &str| target.is_some_and(|target| target.extension(extension).is_some());
+    let absent = source.granted_members.iter().filter(|member| !is_there(&member.extension));
+    absent.map(|member| member.object.clone()).collect()
 }
 
 /// What will be left to an administrator, or may be: names by kind. Those of owners and default privileges are roles.

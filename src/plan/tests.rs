@@ -3,7 +3,8 @@
 use super::example::{Example, pattern};
 use super::*;
 use crate::facts::{
-    Blocker, DatabaseSetting, Journal, JournalOrigin, Membership, Persistence, Probe, ServerVersion, Table, fixture,
+    Blocker, DatabaseSetting, Journal, JournalOrigin, Membership, Persistence, Probe, SecurityLabel, ServerVersion,
+    Table, fixture,
 };
 use crate::settings::TableFilter;
 
@@ -407,12 +408,14 @@ fn extensions_that_are_there_excluded_or_the_providers_are_not_created() {
 fn an_existing_database_keeps_what_was_said_of_it() {
     let setting =
         |name: &str, value: &str| DatabaseSetting { role: None, name: name.to_owned(), value: value.to_owned() };
+    let label = |provider: &str, label: &str| SecurityLabel { provider: provider.to_owned(), label: label.to_owned() };
     let mut example = Example::new();
     let of_source = example.facts.source.databases.iter_mut().find(|entry| entry.name == "app").unwrap();
     of_source.properties = DatabaseProperties {
         comment: Some("old".to_owned()),
         connection_limit: Some(5),
         settings: vec![setting("search_path", "app"), setting("work_mem", "8MB")],
+        labels: vec![label("anon", "old"), label("sepgsql", "old")],
         privileges: Some(Vec::new()),
     };
     let all = of_source.properties.clone();
@@ -422,10 +425,12 @@ fn an_existing_database_keeps_what_was_said_of_it() {
     of_target.properties = DatabaseProperties {
         comment: Some("new".to_owned()),
         settings: vec![setting("work_mem", "1GB")],
+        labels: vec![label("anon", "new")],
         ..all.clone()
     };
     let carried = example.plan().content("app").properties.clone();
-    assert_eq!(carried, DatabaseProperties { settings: vec![setting("search_path", "app")], ..Default::default() });
+    let settings = vec![setting("search_path", "app")];
+    assert_eq!(carried, DatabaseProperties { settings, labels: vec![label("sepgsql", "old")], ..Default::default() });
 }
 
 #[test]

@@ -126,6 +126,8 @@ impl Settings {
             skip_version_check: options.skip_db_version_check,
             jobs: options.jobs,
             index_jobs: options.index_jobs,
+            index_memory: options.index_memory,
+            index_workers: options.index_workers,
             copy_format: match options.copy_format {
                 FormatOption::Auto => CopyFormat::Auto,
                 FormatOption::Text => CopyFormat::Text,

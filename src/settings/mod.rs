@@ -60,6 +60,10 @@ pub struct Settings {
     pub jobs: Option<NonZeroUsize>,
     /// Index builds and ANALYZEs at the same time, over all databases together; `None`: like `jobs`.
     pub index_jobs: Option<NonZeroUsize>,
+    /// Bytes of memory of each index build; `None`: chosen from the target's size.
+    pub index_memory: Option<u64>,
+    /// Parallel workers of each index build; `None`: chosen from the target's settings.
+    pub index_workers: Option<u16>,
     /// How rows are sent.
     pub copy_format: CopyFormat,
     /// Tables of more bytes are copied in parts of at most so many; `None`: chosen from the sizes of all.

@@ -17,6 +17,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("extension-superuser", superuser),
     Check::new("extension-left-behind", left_behind),
     Check::new("extension-needed", needed),
+    Check::new("extension-privileges", privileges),
 ];
 
 fn languages_missing(case: &Case<'_>) -> Vec<Found> {
@@ -156,6 +157,17 @@ fn needed(case: &Case<'_>) -> Vec<Found> {
     found
 }
 
+fn privileges(case: &Case<'_>) -> Vec<Found> {
+    case.migrations()
+        .filter(|(_, migration)| !migration.rights.absent.is_empty())
+        .map(|(database, migration)| {
+            let objects = list(&migration.rights.absent);
+            let message = format!("with their extensions, privileges on these are left out: {objects}");
+            Found::info(database.subject(), message)
+        })
+        .collect()
+}
+
 fn left_behind(case: &Case<'_>) -> Vec<Found> {
     let left: BTreeSet<_> = to_install(case)
         .map(|(_, it)| it.name.as_str())
@@ -171,7 +183,7 @@ fn left_behind(case: &Case<'_>) -> Vec<Found> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{AvailableExtension, Dependent, Language, fixture};
+    use crate::facts::{AvailableExtension, Dependent, GrantedMember, Language, fixture};
     use crate::plan::example::Example;
     use crate::validate::tests::{Change, ids};
     use crate::validate::validate;
@@ -199,6 +211,10 @@ pub(super) mod tests {
         ("extension-needed", |it| {
             let object = "table public.orders".to_owned();
             it.source().dependents.push(Dependent { extension: "hstore".to_owned(), object });
+        }),
+        ("extension-privileges", |it| {
+            let object = "FUNCTION public.akeys(hstore)".to_owned();
+            it.source().granted_members.push(GrantedMember { extension: "hstore".to_owned(), object });
         }),
         ("extension-left-behind", |it| it.source().extensions.push(fixture::extension("rds_tools", "1.0"))),
     ];

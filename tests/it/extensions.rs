@@ -25,6 +25,36 @@ fn an_extension_that_was_left_out_is_not_created_and_what_needs_it_is_named() {
 }
 
 #[test]
+fn privileges_on_members_of_an_extension_go_with_it() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        r#"CREATE ROLE "re ader"; CREATE SCHEMA "My Schema"; CREATE EXTENSION hstore SCHEMA "My Schema";
+           CREATE EXTENSION pg_stat_statements; CREATE EXTENSION citext;
+           REVOKE ALL ON FUNCTION "My Schema".hstore(text[], text[]) FROM PUBLIC;
+           GRANT EXECUTE ON FUNCTION "My Schema".akeys("My Schema".hstore) TO "re ader" WITH GRANT OPTION;
+           GRANT USAGE ON TYPE "My Schema".hstore TO "re ader";
+           GRANT SELECT (calls) ON pg_stat_statements TO "re ader"; REVOKE ALL ON pg_stat_statements FROM PUBLIC;
+           REVOKE ALL ON FUNCTION citext_eq(citext, citext) FROM PUBLIC;
+           CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO "re ader""#,
+    );
+    let outcome = pair
+        .migrate()
+        .args(["-f", "postgres", "--force-method", "dump", "-xe", "hstore,pg_stat_statements"])
+        .run()
+        .expect_code(0);
+    let told = "privileges on these are left out: FUNCTION My Schema.akeys(My Schema.hstore)";
+    assert!(outcome.stderr.contains(told), "{outcome}");
+    for right in [
+        "has_table_privilege('re ader', 't', 'SELECT')",
+        "NOT has_function_privilege('re ader', 'citext_eq(citext, citext)', 'EXECUTE')",
+    ] {
+        assert_eq!(pair.target.value("app", &format!("SELECT {right}")), "t", "{right}");
+    }
+}
+
+#[test]
 fn extensions_keep_schema_and_version_where_the_target_offers_them() {
     let Some(pair) = Pair::start() else { return };
     pair.source.create_database("app");

@@ -27,6 +27,7 @@ mod harness;
 mod hiding;
 mod in_sync;
 mod interrupt;
+mod labels;
 mod large_objects;
 mod lent;
 mod names;

@@ -109,6 +109,36 @@ fn no_log_shows_a_password_when_a_subscription_is_made() {
     }
 }
 
+/// A run by a target user who may not switch the log off, and what the target then has in its log.
+fn create_roles_with(setting: &str, value: &str) -> Option<(String, String)> {
+    let pair = Pair::with(&Options::default(), &Options::default().setting(setting, value))?;
+    pair.source.sql("postgres", "CREATE ROLE app LOGIN PASSWORD 'x'; CREATE ROLE other NOINHERIT PASSWORD 'x'");
+    pair.target.sql("postgres", "CREATE ROLE mover LOGIN CREATEDB CREATEROLE");
+    let target = pair.target.uri_as("mover", "postgres");
+    let outcome =
+        pair.program().args(["-s", &pair.source.uri("postgres"), "-t", &target, "--force-method", "dump"]).run();
+    let stored = "SELECT count(*) FROM pg_authid WHERE rolname IN ('app', 'other') AND rolpassword ~ '^SCRAM-SHA-256'";
+    assert_eq!(pair.target.value("postgres", stored), "2", "{outcome}");
+    Some((outcome.stderr, pair.target.log()))
+}
+
+#[test]
+fn verifiers_stay_out_of_a_log_of_definitions_that_cannot_be_switched_off() {
+    let Some((said, log)) = create_roles_with("log_statement", "ddl") else { return };
+    assert!(log.contains("CREATE ROLE mover") && !log.contains("SCRAM-SHA-256"), "{log}");
+    assert!(!said.contains("[passwords-logged]"), "{said}");
+}
+
+#[test]
+fn a_log_that_will_show_verifiers_is_announced() {
+    for (setting, value) in [("log_statement", "all"), ("log_min_duration_statement", "0")] {
+        let Some((said, log)) = create_roles_with(setting, value) else { return };
+        assert!(log.contains("SCRAM-SHA-256"), "{log}");
+        let because = format!("because of {setting} = {value}, which user \"mover\" may not change");
+        assert!(said.contains("[passwords-logged]") && said.contains(&because), "{said}");
+    }
+}
+
 #[test]
 fn files_of_a_killed_run_go_with_the_next_one_and_those_of_a_living_run_stay() {
     let Some(pair) = Pair::start() else { return };

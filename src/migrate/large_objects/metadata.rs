@@ -1,6 +1,6 @@
-//! Owners, privileges and comments of large objects.
+//! Owners, privileges, comments and security labels of large objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use tokio_postgres::types::Type;
@@ -17,6 +17,8 @@ pub(super) struct Metadata {
     comment: Option<String>,
     /// In the order of the catalog, in which a grant option comes before what was granted with it.
     privileges: Vec<Privilege>,
+    /// By their providers.
+    labels: BTreeMap<String, String>,
 }
 
 /// A statement that makes an object of the target more like the source's.
@@ -56,7 +58,12 @@ select m.oid, pg_catalog.pg_get_userbyid(m.lomowner)::text, pg_catalog.obj_descr
                       case a.grantee when m.lomowner then 'owner' when 0 then 'public' else 'role' end,
                       pg_catalog.pg_get_userbyid(a.grantee)::text,
                       a.privilege, a.grantable::text]) with ordinality part(word, position)
-             order by a.number, part.position)
+             order by a.number, part.position),
+       array(select part.word
+             from pg_catalog.pg_seclabel l,
+                  pg_catalog.unnest(array[l.provider, l.label]) with ordinality part(word, position)
+             where l.classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass and l.objoid = m.oid
+             order by l.provider, part.position)
 from pg_catalog.pg_largeobject_metadata m
 where m.oid between $1 and $2";
 
@@ -67,11 +74,12 @@ pub(super) async fn list(client: &Client, oids: &RangeInclusive<u32>) -> Result<
     let rows = client.query("list large objects", LIST, bounds).await?;
     rows.iter()
         .map(|row| {
-            let words: Vec<String> = client.get(row, 3)?;
+            let (words, labels): (Vec<String>, Vec<String>) = (client.get(row, 3)?, client.get(row, 4)?);
             let metadata = Metadata {
                 owner: client.get(row, 1)?,
                 comment: client.get(row, 2)?,
                 privileges: words.chunks_exact(6).map(privilege).collect(),
+                labels: labels.chunks_exact(2).map(|label| (label[0].clone(), label[1].clone())).collect(),
             };
             Ok((client.get(row, 0)?, metadata))
         })
@@ -126,11 +134,17 @@ impl Metadata {
         let missing = wanted_privileges.into_iter().filter(|it| surplus || !self.privileges.contains(it));
         missing.for_each(|it| add(Reserved::Privileges, it.grant(oid, owner)));
         if wanted.comment != self.comment {
-            let comment = match &wanted.comment {
-                Some(text) => sql!("{}", Literal::new(text)),
-                None => Sql::from("null"),
-            };
+            let comment = text(wanted.comment.as_ref());
             add(Reserved::Comments, sql!("comment on large object {} is {}", oid, comment));
+        }
+        let providers: BTreeSet<&String> = wanted.labels.keys().chain(self.labels.keys()).collect();
+        for provider in providers {
+            let label = wanted.labels.get(provider);
+            if label != self.labels.get(provider) {
+                let (provider, label) = (Ident::new(provider), text(label));
+                let statement = sql!("security label for {} on large object {} is {}", provider, oid, label);
+                add(Reserved::SecurityLabels, statement);
+            }
         }
         changes
     }
@@ -139,6 +153,11 @@ impl Metadata {
     pub(super) fn left_to_administrator(&self, oid: u32, owners: &Owners) -> Option<Sql> {
         owners.lost.contains(&self.owner).then(|| give(oid, &self.owner))
     }
+}
+
+/// A string, or none.
+fn text(text: Option<&String>) -> Sql {
+    text.map_or_else(|| Sql::from("null"), |text| sql!("{}", Literal::new(text)))
 }
 
 fn give(oid: u32, owner: &str) -> Sql {
@@ -203,7 +222,8 @@ mod tests {
 
     fn owned_by(owner: &str) -> Metadata {
         let own = |name| privilege(Who::Owner, Who::Owner, name);
-        Metadata { owner: owner.to_owned(), comment: None, privileges: vec![own("SELECT"), own("UPDATE")] }
+        let privileges = vec![own("SELECT"), own("UPDATE")];
+        Metadata { owner: owner.to_owned(), comment: None, privileges, labels: BTreeMap::new() }
     }
 
     fn texts(there: &Metadata, wanted: &Metadata, kept: bool) -> Vec<String> {
@@ -245,9 +265,12 @@ mod tests {
     fn what_was_taken_away_on_the_source_is_taken_away() {
         let mut there = owned_by("app");
         there.comment = Some("old".to_owned());
+        there.labels = BTreeMap::from([("anon".to_owned(), "old".to_owned()), ("other".to_owned(), "same".to_owned())]);
         there.privileges.push(privilege(Who::Owner, Who::Public, "SELECT"));
         let mut wanted = owned_by("app");
         wanted.privileges.remove(1);
+        wanted.labels =
+            BTreeMap::from([("other".to_owned(), "same".to_owned()), ("sepgsql".to_owned(), "new".to_owned())]);
         assert_eq!(
             texts(&there, &wanted, true),
             [
@@ -255,6 +278,8 @@ mod tests {
                 "revoke all privileges on large object 7 from public cascade",
                 r#"grant select on large object 7 to "app""#,
                 "comment on large object 7 is null",
+                r#"security label for "anon" on large object 7 is null"#,
+                r#"security label for "sepgsql" on large object 7 is 'new'"#,
             ]
         );
     }

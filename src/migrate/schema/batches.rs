@@ -8,6 +8,8 @@ use crate::error::{Error, Kind};
 use crate::logger;
 use crate::migrate::Context;
 use crate::pg::Client;
+use crate::plan::BuildLimits;
+use crate::sql;
 use crate::sql::Sql;
 use crate::tools::{Entry, Piece};
 
@@ -22,6 +24,16 @@ const PREPARE: &str = "set synchronous_commit = off; set xmloption = content; se
 pub(super) async fn open(context: &Context, database: &str) -> Result<Client, Error> {
     let client = context.target.connect(database).await?;
     client.run("prepare to create objects", PREPARE).await?;
+    Ok(client)
+}
+
+/// The same, for one that reads many rows: builds an index, or checks a foreign key.
+pub(super) async fn open_large(context: &Context, database: &str) -> Result<Client, Error> {
+    let client = open(context, database).await?;
+    let BuildLimits { memory_kb, parallel_workers } = context.build_limits;
+    let limits =
+        sql!("set maintenance_work_mem = {}; set max_parallel_maintenance_workers = {}", memory_kb, parallel_workers);
+    client.run("prepare to build indexes", limits).await?;
     Ok(client)
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn restore<'a>(
     let waiting = Mutex::new(tables.into_values().collect::<Vec<_>>());
     let take = || waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
     let work = async || {
-        let client = batches::open(context, archive.database()).await?;
+        let client = batches::open_large(context, archive.database()).await?;
         let mut done = Vec::new();
         while let Some(table) = take() {
             let _permit = context.builds.acquire().await;

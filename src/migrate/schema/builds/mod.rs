@@ -115,7 +115,7 @@ impl<'a> Builds<'a> {
             self.context.check()?;
             let client = match &client {
                 Some(client) => client,
-                None => client.insert(batches::open(self.context, self.archive.database()).await?),
+                None => client.insert(batches::open_large(self.context, self.archive.database()).await?),
             };
             match unit {
                 Unit::Create { table, build } => {
