@@ -5,7 +5,8 @@ import subprocess
 
 COUNTS = """
 SELECT format('%I.%I %s rows', n.nspname, c.relname,
-              (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I.%I', n.nspname, c.relname), false, true, '')))[1])
+              (xpath('/row/n/text()',
+                     query_to_xml(format('SELECT count(*) AS n FROM %I.%I', n.nspname, c.relname), false, true, '')))[1])
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 UNION ALL
@@ -34,14 +35,13 @@ def difference(expected, target):
     return None
 
 
-def verify(program, source, target, user, log):
+def verify(program, source, target, log):
     """What `pg_migrate verify` over all columns of all rows says is wrong; None when it is content."""
-    where = [f"host={cluster.directory} user={user} dbname=postgres" for cluster in (source, target)]
+    where = ["--source", source.conninfo("postgres"), "--target", target.conninfo("postgres")]
     with open(log, "wb") as output:
         done = subprocess.run(
-            [program, "verify", "--source", where[0], "--target", where[1], "--no-progress"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [program, "verify", *where, "--no-progress"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
     return None if done.returncode == 0 else f"pg_migrate verify ended with exit code {done.returncode}: {last_line(log)}"
 
 

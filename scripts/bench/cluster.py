@@ -7,15 +7,25 @@ import subprocess
 
 # What differs from what initdb leaves; the report lists it. A migration of twenty databases by replication needs that many slots
 # and workers.
-SETTINGS = {
-    "listen_addresses": "''",
+SOURCE_SETTINGS = {
+    "listen_addresses": "'127.0.0.2'",
     "wal_level": "logical",
     "max_replication_slots": "40",
     "max_wal_senders": "40",
+}
+TARGET_SETTINGS = {
+    "listen_addresses": "'127.0.0.3'",
+    "max_replication_slots": "40",
     "max_logical_replication_workers": "40",
     "max_worker_processes": "48",
 }
 USER = "postgres"
+# Both have this one, on addresses of their own.
+PORT = "54390"
+
+
+def address(settings):
+    return settings["listen_addresses"].strip("'")
 
 
 def programs():
@@ -37,12 +47,16 @@ def unprivileged(*command):
     return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *command]
 
 
-def call(*command):
+def call(*command, stdin=subprocess.DEVNULL):
     """Runs a program of PostgreSQL's, or another, quietly; what it says is the error."""
-    done = subprocess.run(unprivileged(*command), stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/")
+    done = subprocess.run(unprivileged(*command), stdin=stdin, capture_output=True, text=True, cwd="/")
     if done.returncode != 0:
         raise SystemExit(f"bench: {' '.join(command)}: {done.stderr or done.stdout}")
     return done.stdout
+
+
+def version():
+    return call(f"{BIN}/postgres", "--version").strip()
 
 
 class Cluster:
@@ -52,12 +66,12 @@ class Cluster:
         self.directory = directory
         self.data = f"{directory}/data"
 
-    def create(self):
-        """A new, empty cluster that has nothing but the settings above."""
+    def create(self, settings):
+        """A new, empty cluster that has nothing but these settings."""
         self.remove()
         call("mkdir", "-p", self.directory)
         call(f"{BIN}/initdb", "--pgdata", self.data, "--username", USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
-        conf = "".join(f"{name} = {value}\n" for name, value in SETTINGS.items())
+        conf = "".join(f"{name} = {value}\n" for name, value in settings.items())
         call("sh", "-c", f"printf %s \"$1\" >> '{self.data}/postgresql.conf'", "sh", conf)
 
     def copy_of(self, other):
@@ -70,25 +84,32 @@ class Cluster:
         call("rm", "-rf", self.directory)
 
     def start(self):
-        options = f"-c unix_socket_directories='{self.directory}'"
+        options = f"-c unix_socket_directories='{self.directory}' -c port={PORT}"
         call(f"{BIN}/pg_ctl", "start", "--silent", "--wait", "-D", self.data, "-l", f"{self.directory}/log", "-o", options)
 
     def stop(self, mode="fast"):
         if os.path.exists(f"{self.data}/postmaster.pid"):
             call(f"{BIN}/pg_ctl", "stop", "--silent", "--wait", f"--mode={mode}", "-D", self.data)
 
-    def psql(self, database, *arguments):
-        return call(
-            f"{BIN}/psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
-            f"--host={self.directory}", f"--username={USER}", f"--dbname={database}", *arguments,
-        )  # fmt: skip
+    def reach(self):
+        """Options of PostgreSQL's programs."""
+        return [f"--host={self.directory}", f"--port={PORT}", f"--username={USER}"]
+
+    def conninfo(self, database):
+        return f"host={self.directory} port={PORT} user={USER} dbname={database}"
+
+    def psql(self, database, *arguments, stdin=subprocess.DEVNULL):
+        options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
+        return call(f"{BIN}/psql", *options, *self.reach(), f"--dbname={database}", *arguments, stdin=stdin)
 
     def ask(self, database, query):
         """The rows of a query's single column."""
         return self.psql(database, "--command", query).split("\n")[:-1]
 
     def databases(self):
-        return self.ask("postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY oid")
+        """All but the templates and "postgres", in the order in which they were created."""
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY oid"
+        return self.ask("postgres", query)
 
     def cpu(self):
         """CPU seconds of the server since it started: of its first process, its children alive, and those that have ended."""

@@ -5,7 +5,7 @@
 prints one JSON object: seconds, CPU seconds, peak memory in bytes and the exit code, null after TIMEOUT seconds. It is a process
 of its own because it becomes the parent of whatever the command leaves behind, so that nobody's time is lost: CPU seconds are the
 kernel's sum over all children that have ended. Memory is sampled: the sum of what each process has for itself and its share of
-what several have (PSS), because some tools fork without end and share nearly everything.
+what several have (PSS), because some tools fork without end and share nearly everything. Interrupted, it ends the command.
 """
 
 import ctypes
@@ -83,6 +83,8 @@ def end_leftovers():
 
 def main():
     timeout, log, command = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    for interrupt in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interrupt, signal.default_int_handler)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     peak = Peak()
     peak.start()
@@ -96,6 +98,10 @@ def main():
         except subprocess.TimeoutExpired:
             code = None
             os.killpg(tool.pid, signal.SIGTERM)
+        except KeyboardInterrupt:
+            os.killpg(tool.pid, signal.SIGTERM)
+            end_leftovers()
+            sys.exit(130)
         seconds = time.monotonic() - begun
     peak.done.set()
     peak.join()

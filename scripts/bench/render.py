@@ -4,8 +4,8 @@
     render.py FILE…              as tables in the terminal
     render.py --markdown FILE…   as the page docs/benchmarks.md
 
-Several files count as one benchmark. A ratio is a tool's time divided by that of pg_migrate-dump in the same round, and the median
-of the rounds: what else the machine did meanwhile weighs less than in a ratio of medians.
+Several files count as one benchmark. A ratio is formed within a round, and is the median of the rounds: what else the machine did
+meanwhile weighs less there than in a ratio of medians.
 """
 
 import json
@@ -14,10 +14,13 @@ import statistics
 import sys
 
 REFERENCE = "pg_migrate-dump"
-COLUMNS = ["tool", "seconds", "min–max", "× pg_migrate", "CPU tool", "CPU source", "CPU target", "memory MB", "CPU others", "result"]
+COLUMNS = ["tool", "seconds", "min–max", "× time", "× CPU"]
+COLUMNS += ["CPU tool", "CPU source", "CPU target", "CPU others", "memory MB", "result"]
 
 
 class Results:
+    """The lines of some files, sorted by what they tell."""
+
     def __init__(self, files):
         self.tools, self.runs, self.about = {}, [], {}
         for path in files:
@@ -33,40 +36,58 @@ class Results:
     def sets(self):
         return sorted({run["set"] for run in self.runs})
 
+    def rounds(self):
+        """The largest number of runs that a tool has had on a data set."""
+        keys = [(run["set"], run["tool"]) for run in self.runs]
+        return max(map(keys.count, keys))
+
+    def others(self):
+        """The share of the machine's CPU time that went to something else while tools ran."""
+        there_was = sum(run["seconds"] for run in self.runs) * self.about["machine"]["cores"]
+        return sum(run["other_cpu"] for run in self.runs) / there_was
+
     def rows(self, set_):
-        """A row of the table for each tool, the fastest first, failed ones last."""
+        """A row of the table for each tool, the fastest first, what has never been complete last."""
         runs = [run for run in self.runs if run["set"] == set_]
-        reference = {run["round"]: run["seconds"] for run in runs if run["tool"] == REFERENCE and not run["failure"]}
+        reference = {run["round"]: run for run in runs if run["tool"] == REFERENCE and not run["failure"]}
         rows = []
-        for tool in {run["tool"] for run in runs}:
+        for tool in sorted({run["tool"] for run in runs}):
             mine = [run for run in runs if run["tool"] == tool]
-            good = [run for run in mine if not run["failure"]]
-            failures = [run["failure"] for run in mine if run["failure"]]
-            result = f"{len(good)} of {len(mine)} complete" if failures else f"complete, {len(mine)} of {len(mine)}"
-            if failures:
-                result += f"; {failures[-1]}"
-            rows.append((median(good, "seconds"), self.row(tool, good, reference, result)))
-        return [row for _, row in sorted(rows, key=lambda row: (row[0] is None, row[0]))]
-
-    def row(self, tool, good, reference, result):
-        if not good:
-            return [tool, *["–"] * (len(COLUMNS) - 2), result]
-        seconds = [run["seconds"] for run in good]
-        ratios = [run["seconds"] / reference[run["round"]] for run in good if run["round"] in reference]
-        return [
-            tool,
-            f"{statistics.median(seconds):.1f}",
-            f"{min(seconds):.1f}–{max(seconds):.1f}",
-            f"{statistics.median(ratios):.2f}" if ratios else "–",
-            *(f"{median(good, key):.1f}" for key in ("cpu", "source_cpu", "target_cpu")),
-            f"{median(good, 'memory') / 1e6:.0f}",
-            f"{median(good, 'other_cpu'):.1f}",
-            result,
-        ]
+            rows.append(row(tool, mine, reference))
+        return [cells for _, cells in sorted(rows, key=lambda entry: (entry[0] is None, entry[0]))]
 
 
-def median(runs, key):
-    return statistics.median(run[key] for run in runs) if runs else None
+def row(tool, runs, reference):
+    """The median of seconds, None without a complete run, and the cells."""
+    good = [run for run in runs if not run["failure"]]
+    failures = [run["failure"] for run in runs if run["failure"]]
+    result = "; ".join([f"{len(good)} of {len(runs)} complete", *failures[-1:]])
+    if not good:
+        return None, [tool, *["–"] * (len(COLUMNS) - 2), result]
+
+    def middle(value):
+        return statistics.median(map(value, good))
+
+    def ratio(value):
+        paired = [value(run) / value(reference[run["round"]]) for run in good if run["round"] in reference]
+        return f"{statistics.median(paired):.2f}" if paired else "–"
+
+    times = [run["seconds"] for run in good]
+    return statistics.median(times), [
+        tool,
+        f"{statistics.median(times):.1f}",
+        f"{min(times):.1f}–{max(times):.1f}",
+        ratio(lambda run: run["seconds"]),
+        ratio(cpu),
+        *(f"{middle(lambda run, key=key: run[key]):.1f}" for key in ("cpu", "source_cpu", "target_cpu", "other_cpu")),
+        f"{middle(lambda run: run['memory']) / 1e6:.0f}",
+        result,
+    ]
+
+
+def cpu(run):
+    """CPU seconds of the tool and both servers."""
+    return run["cpu"] + run["source_cpu"] + run["target_cpu"]
 
 
 def text(results):
@@ -74,65 +95,83 @@ def text(results):
     out = []
     for set_ in results.sets():
         rows = [COLUMNS, *results.rows(set_)]
-        widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
+        widths = [max(map(len, column)) for column in zip(*rows)]
         out.append(f"\nset {set_}")
-        for row in rows:
-            first, *middle, last = zip(row, widths)
-            out.append("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in middle), last[0]]))
+        for name, *numbers, result in rows:
+            cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:])]
+            out.append("  ".join([name.ljust(widths[0]), *cells, result]))
     return "\n".join(out)
 
 
 def table(rows):
-    head, *body = rows
-    return "\n".join(["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [head, ["---"] * len(head), *body]])
+    """A table in Markdown, the first row its head."""
+    head, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
+
+
+def described(set_):
+    """What the file of a data set says about it in its first paragraph."""
+    with open(f"{os.path.dirname(os.path.abspath(__file__))}/sets/{set_}.sql") as file:
+        paragraph, _, _ = file.read().partition("\n--\n")
+    return paragraph.replace("-- ", "").replace("\n", " ")
+
+
+def settings(of):
+    return ", ".join(f"`{name} = {value}`" for name, value in of.items())
+
+
+def where(results):
+    """The paragraph about machine, servers and load."""
+    about, machine = results.about, results.about["machine"]
+    said = (
+        f"{machine['date']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory'] / 2**30:.0f} GiB; {machine['disk']};"
+        f" {machine['kernel']}. {about['server']} on both sides, tools and servers on the same machine."
+        f" Rounds: {results.rounds()}."
+    )
+    if about["scale"] != 1:
+        said += f" All sizes are multiplied by {about['scale']:g}: **a smoke test, not a measurement.**"
+    if results.others() > 0.1:
+        said += (
+            f" **The machine was not ours alone:** {results.others():.0%} of its CPU time went to something else while tools ran."
+            " Seconds and their ratios are rough then; CPU seconds hardly suffer."
+        )
+    return said
 
 
 def markdown(results):
     """The page."""
-    about = results.about
-    machine = about["machine"]
-    settings = ", ".join(f"`{name} = {value}`" for name, value in about["settings"].items())
-    scale = "" if about["scale"] == 1 else f" All sizes are multiplied by {about['scale']:g}: **a smoke test, not a measurement.**"
-    rounds = max(sum(run["tool"] == tool and run["set"] == set_ for run in results.runs) for set_ in results.sets() for tool in results.tools)
     parts = [
         "# Benchmarks",
-        "`make bench` wrote this page: the same data, migrated by every tool that it found, in turn. Run it where you are: numbers from"
-        " other people's machines are worth little.",
-        f"{machine['date']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory'] / 2**30:.0f} GiB; {machine['disk']};"
-        f" {machine['kernel']}. {about['server']} on both sides, tools and servers on the same machine, over Unix sockets. Up to"
-        f" {rounds} rounds.{scale}",
-        f"Every run begins with a new server as target, after checkpoints on both, the source's files in the page cache. Settings are"
-        f" initdb's (`fsync` on, `shared_buffers` 128 MB) but for {settings}.",
-        "*Seconds* are medians of the runs that were complete. *× pg_migrate* is the time divided by that of `pg_migrate-dump` in the"
-        " same round, the median of them: above 1 means slower. *CPU* is in seconds: of the tool with all its processes, of the source's server,"
-        " of the target's; *others* is what the rest of the machine used meanwhile: where it is large, seconds say little."
-        " *Memory* is the largest sum over the tool's processes.",
-        "Complete means that all rows of all tables have been counted on the target, and all indexes and constraints are there. For"
-        " pg_migrate it means as well that `pg_migrate verify` found every value of every row and every definition equal.",
-    ]  # fmt: skip
+        "`make bench` migrates the same data with every tool that it finds, in turn, and `scripts/bench/render.py` wrote this page."
+        " Run it where you are: other people's machines say little about yours.",
+        where(results),
+        "Every run begins with a new server as target, after a checkpoint on both sides, with the source's files in the page cache."
+        f" Settings are initdb's (so `fsync` is on) but for {settings(results.about['source'])} on the source, and"
+        f" {settings(results.about['target'])} on the target.",
+        f"*Seconds* are medians of the complete runs. *× time* and *× CPU* compare with `{REFERENCE}` in the same round, above 1 means"
+        " more than it took: *CPU* is in seconds, of the tool with all its processes, of the source's server and of the target's,"
+        " the ratio is that of their sum; *others* is what the rest of the machine used meanwhile. *Memory* is the largest sum over"
+        " the tool's processes, each with its share of what they have in common.",
+        "A run is complete when all rows of all tables are on the target, by number, and all valid indexes and constraints. After"
+        " pg_migrate's `pg_migrate verify` must find every value of every row, and every definition, equal as well.",
+    ]
     for set_ in results.sets():
-        with open(f"{os.path.dirname(os.path.abspath(__file__))}/sets/{set_}.sql") as file:
-            description = []
-            for line in file:
-                if not line.startswith("-- "):
-                    break
-                description.append(line.removeprefix("-- ").strip())
-        parts.append(f"## {set_}: {' '.join(description)}")
-        parts.append(table([COLUMNS, *results.rows(set_)]))
-    parts.append("## Tools")
+        parts += [f"## Data set {set_}", described(set_), table([COLUMNS, *results.rows(set_)])]
     used = {run["tool"] for run in results.runs}
     tools = [[f"`{name}`", line["what"], line["version"]] for name, line in sorted(results.tools.items()) if name in used]
-    parts.append(table([["name", "what runs", "version"], *tools]))
+    parts += ["## Tools", table([["name", "what runs", "version"], *tools])]
     return "\n\n".join(parts)
 
 
 def main():
-    arguments = sys.argv[1:]
-    as_page = arguments[:1] == ["--markdown"]
-    files = arguments[1:] if as_page else arguments
+    as_page = sys.argv[1:2] == ["--markdown"]
+    files = sys.argv[2 if as_page else 1 :]
     if not files:
         raise SystemExit(__doc__)
-    print((markdown if as_page else text)(Results(files)))
+    results = Results(files)
+    if not results.runs:
+        raise SystemExit("render: there is no result yet")
+    print(markdown(results) if as_page else text(results))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -71,7 +72,7 @@ class Bench:
         self.directory = os.environ.get("BENCH_DIR", "/var/tmp/pg_migrate-bench")
         self.program = os.environ.get("PG_MIGRATE", f"{ROOT}/target/release/pg_migrate")
         cluster.call("mkdir", "-p", self.directory)
-        if len(f"{self.directory}/sources/A-0.05-15/.s.PGSQL.5432") > 100:
+        if len(f"{self.directory}/sources/A-0.05-15/.s.PGSQL.54390") > 100:
             raise SystemExit(f"bench: BENCH_DIR={self.directory} is too long for the name of a socket")
         os.makedirs(f"{self.directory}/results", exist_ok=True)
         started = datetime.datetime.now().strftime("%Y-%m-%dT%H%M%S")
@@ -82,21 +83,19 @@ class Bench:
     def source(self, name):
         """The cluster with this data set, running; built if it has not been, or not from what the file says now."""
         file = f"{HERE}/sets/{name}.sql"
-        with open(file, "rb") as sql:
-            is_made_of = hashlib.sha256(sql.read() + json.dumps(cluster.SETTINGS).encode()).hexdigest()
+        with open(file) as sql:
+            parts = [sql.read(), cluster.SOURCE_SETTINGS, cluster.version()]
+        is_made_of = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         source = Cluster(f"{self.directory}/sources/{name}-{self.scale:g}")
         mark = f"{source.directory}/made-of"
         if not os.path.exists(mark) or open(mark).read() != is_made_of:
             say(f"building data set {name} at scale {self.scale:g}")
-            source.create()
+            source.create(cluster.SOURCE_SETTINGS)
             source.start()
-            # In through a pipe: the server's user need not be able to read this directory.
-            subprocess.run(
-                cluster.unprivileged(f"{cluster.BIN}/psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1",
-                    f"--set=scale={self.scale:g}", f"--host={source.directory}", f"--username={cluster.USER}", "--dbname=postgres"),
-                stdin=open(file), stdout=subprocess.DEVNULL, check=True, cwd="/",
-            )  # fmt: skip
-            cluster.call(f"{cluster.BIN}/vacuumdb", "--all", "--freeze", "--analyze", "--quiet", f"--host={source.directory}", f"--username={cluster.USER}")
+            with open(file) as sql:
+                source.psql("postgres", f"--set=scale={self.scale:g}", stdin=sql)
+            # With visibility and statistics settled, reading writes nothing.
+            cluster.call(f"{cluster.BIN}/vacuumdb", "--all", "--freeze", "--analyze", "--quiet", *source.reach())
             source.stop()
             cluster.call("sh", "-c", f"printf %s {is_made_of} > '{mark}'")
         source.stop()
@@ -107,27 +106,24 @@ class Bench:
         """An empty target server, and a source as quiet as at first."""
         self.target.remove()
         drop_leftovers(source)
-        if not os.path.exists(self.empty.data):
-            self.empty.create()
         self.target.copy_of(self.empty)
         self.target.start()
         for side in (source, self.target):
             side.psql("postgres", "--command", "CHECKPOINT")
-        for path, _, files in os.walk(f"{source.data}/base"):
-            for file in files:
-                with open(f"{path}/{file}", "rb") as data:
-                    while data.read(1 << 20):
-                        pass
+        cluster.call("sh", "-c", f"cat '{source.data}'/base/*/* >/dev/null")
 
     def environment(self, source=None, scratch=None):
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PG") or name == "PGCOPYDB"},
-            "PATH": f"{cluster.BIN}:{os.environ['PATH']}",
+            **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
+            "PATH": f"{cluster.BIN}:{self.directory}/peers/bin:{os.environ['PATH']}",
             "PGUSER": cluster.USER,
+            "PGPORT": cluster.PORT,
             "PG_MIGRATE": self.program,
             "JOBS": JOBS,
             "TARGET_HOST": self.target.directory,
             "SOURCE_HOST": source.directory if source else "",
+            "SOURCE_ADDRESS": cluster.address(cluster.SOURCE_SETTINGS),
+            "TARGET_ADDRESS": cluster.address(cluster.TARGET_SETTINGS),
             "DATABASES": " ".join(source.databases()) if source else "",
             "SCRATCH": scratch or "",
         }
@@ -142,11 +138,17 @@ class Bench:
         environment = self.environment(source, scratch)
         before = [source.cpu(), self.target.cpu()]
         busy = cpu_of_machine()
-        measured = subprocess.run(
-            [sys.executable, f"{HERE}/measure.py", timeout, log, tool.script, "run"],
-            env=environment, stdout=subprocess.PIPE, check=True,
-        )  # fmt: skip
-        took = json.loads(measured.stdout)
+        command = [sys.executable, f"{HERE}/measure.py", timeout, log, tool.script, "run"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as measuring:
+            try:
+                measured = measuring.communicate()[0]
+            except BaseException:
+                measuring.terminate()
+                measuring.wait()
+                raise
+        if measuring.returncode != 0:
+            raise KeyboardInterrupt
+        took = json.loads(measured)
         after = [source.cpu(), self.target.cpu()]
         busy = cpu_of_machine() - busy
         shutil.rmtree(scratch)
@@ -162,7 +164,7 @@ class Bench:
             return f"exit code {code}: {check.last_line(log)}"
         wrong = check.difference(expected, self.target)
         if wrong is None and tool.name.startswith("pg_migrate"):
-            wrong = check.verify(self.program, source, self.target, cluster.USER, f"{log}.verify")
+            wrong = check.verify(self.program, source, self.target, f"{log}.verify")
         return wrong
 
     def write(self, line):
@@ -178,8 +180,9 @@ class Bench:
                 self.write({"tool": tool.name, "version": version, "what": tool.what})
             else:
                 say(f"{tool.name} is not here and left out")
-        self.write({"machine": machine(), "server": cluster.call(f"{cluster.BIN}/postgres", "--version").strip(),
-                    "settings": cluster.SETTINGS, "scale": self.scale})  # fmt: skip
+        self.write({"machine": machine(), "server": cluster.version(),
+                    "source": cluster.SOURCE_SETTINGS, "target": cluster.TARGET_SETTINGS, "scale": self.scale})  # fmt: skip
+        self.empty.create(cluster.TARGET_SETTINGS)
         for round_ in range(int(os.environ.get("BENCH_ROUNDS", "3"))):
             for name in chosen("BENCH_SETS", names("sets", ".sql")):
                 source = self.source(name)
@@ -190,7 +193,8 @@ class Bench:
                             continue
                         took = self.run(tool, name, source, expected)
                         self.write({"set": name, "round": round_, "tool": tool.name, "scale": self.scale, **took})
-                        say(f"set {name} round {round_ + 1} {tool.name}: {took['seconds']:.1f} s" + (f", FAILED: {took['failure']}" if took["failure"] else ""))
+                        end = f", FAILED: {took['failure']}" if took["failure"] else ""
+                        say(f"set {name} round {round_ + 1} {tool.name}: {took['seconds']:.1f} s{end}")
                 finally:
                     self.target.remove()
                     source.stop()
@@ -256,6 +260,9 @@ def say(what):
 
 
 if __name__ == "__main__":
+    # SIGINT as well: it is ignored in what a shell runs in the background.
+    for interrupt in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interrupt, signal.default_int_handler)
     try:
         Bench().main()
     except KeyboardInterrupt:

@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use tokio::sync::mpsc;
 
 use super::copy::{Load, Pool};
 use super::foreign_keys::Workers;
+use super::goal::Goal;
 use super::large_objects::Carrying;
 use super::lock::Lock;
 use super::schema::{Archive, Builds, Manner, is_identity};
 use super::snapshot::Snapshot;
-use super::wait::{Goal, Watch};
+use super::wait::Watch;
 use super::{
     Context, analyze, cancelled, cleanup, copy, create, finish, foreign_keys, journal, properties, replication,
     snapshot, statistics,
@@ -44,17 +47,20 @@ struct Run<'a> {
     pool: &'a Pool,
     plan: &'a Plan,
     database: &'a DatabasePlan,
+    /// Its turn to be at work, until it only waits for replication.
+    turn: std::sync::Mutex<Option<SemaphorePermit<'a>>>,
     progress: std::sync::Mutex<Progress>,
     notices: std::sync::Mutex<Vec<String>>,
 }
 
-/// Migrates one database, or finishes its migration, and reports how it went.
-pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, database: &DatabasePlan) {
+/// Migrates one database, once it has a turn, or finishes its migration, and reports how it went.
+pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, turns: &Semaphore, database: &DatabasePlan) {
     let run = Run {
         context,
         pool,
         plan,
         database,
+        turn: std::sync::Mutex::new(None),
         // A signal may come before the work is begun: what an earlier run left running goes on then, too.
         progress: std::sync::Mutex::new(match database.work {
             Work::Continue { .. } => Progress::Replicating,
@@ -67,7 +73,10 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
         match &database.work {
             Work::Unreachable { reason } => Err(Error::new(Kind::Failed, reason.clone())),
             Work::Nothing => Ok(()),
-            Work::Migrate(migration) => run.migrate(migration).await,
+            Work::Migrate(migration) => {
+                run.set_turn(turns.acquire().await.ok());
+                run.migrate(migration).await
+            }
             Work::Continue { content, rights } => {
                 let _locks = Lock::take_both(context, &database.name).await?;
                 run.replicate_until_told(content, None, rights).await
@@ -78,7 +87,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, databa
     run.report(outcome).await;
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     async fn until_cancelled(&self, work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
         let mut work = pin!(work);
         tokio::select! {
@@ -177,6 +186,8 @@ impl Run<'_> {
         if migration.transfer == Transfer::SlotHandOver {
             let client = context.target.connect(name).await?;
             replication::take_over_slot(context, &client, names, content).await?;
+            // The target may take seconds to start the worker: another database gets the turn.
+            self.set_turn(None);
             self.watch(content).await?.until(Goal::Streaming).await?;
             journal::complete(&client).await?;
             self.set_progress(Progress::Replicating);
@@ -254,6 +265,7 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         self.stage(Stage::CatchUp);
+        self.set_turn(None);
         let mut watch = self.watch(content).await?;
         match context.wait.lag {
             None => {}
@@ -343,6 +355,10 @@ impl Run<'_> {
 
     fn notice_all(&self, texts: Vec<String>) {
         texts.into_iter().for_each(|text| self.notice(text));
+    }
+
+    fn set_turn(&self, turn: Option<SemaphorePermit<'a>>) {
+        *self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = turn;
     }
 
     fn progress(&self) -> Progress {

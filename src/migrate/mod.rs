@@ -11,11 +11,13 @@ mod database;
 mod extensions;
 mod finish;
 mod foreign_keys;
+mod goal;
 mod identity;
 mod journal;
 mod large_objects;
 mod lock;
 mod materialized_views;
+mod pace;
 mod parameters;
 mod privileges;
 mod properties;
@@ -48,10 +50,6 @@ use crate::pg::Server;
 use crate::plan::{BuildLimits, Plan};
 use crate::sql::Sql;
 use crate::tools::{ChildConnection, ClientTools};
-
-/// Databases in work at the same time, whatever the number of copy workers: schema restores and index builds of several
-/// databases overlap, and their snapshots are not all held from the beginning.
-const DATABASES_AT_ONCE: usize = 4;
 
 /// What every step may use.
 #[derive(Debug)]
@@ -161,9 +159,9 @@ pub async fn migrate(context: Arc<Context>, plan: Plan) {
     roles::create(&context, &plan).await;
     parameters::grant(&context, &plan).await;
     let pool = copy::Pool::start(&context, plan.jobs);
-    let width = DATABASES_AT_ONCE.max(plan.jobs);
+    let turns = Semaphore::new(plan.databases_at_work);
     stream::iter(&plan.databases)
-        .for_each_concurrent(width, |database| database::run(&context, &pool, &plan, database))
+        .for_each_concurrent(plan.databases_at_once, |database| database::run(&context, &pool, &plan, &turns, database))
         .await;
     pool.stop().await;
 }

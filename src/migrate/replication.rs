@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use tokio_postgres::error::SqlState;
 
+use super::pace::Pace;
 use super::{Context, identity, snapshot};
 use crate::error::Error;
 use crate::facts::ServerVersion;
@@ -270,6 +271,7 @@ pub(super) async fn drop_slots(
     let oid = subscription.unwrap_or(0).to_string();
     let text = tokio_postgres::types::Type::TEXT;
     let mut dropped = false;
+    let mut pace = Pace::new(DROP_PAUSE);
     for attempt in 0..DROP_ATTEMPTS {
         let rows = client.query(&*doing, SLOTS, &[(&slot, text.clone()), (&oid, text.clone())]).await?;
         let mut in_use = false;
@@ -294,12 +296,13 @@ pub(super) async fn drop_slots(
             break;
         }
         // The walsender that was told to end lets go of its slot in its own time, and tells nobody.
-        tokio::time::sleep(DROP_PAUSE).await;
+        tokio::time::sleep(pace.pause(1)).await;
     }
     Ok(dropped)
 }
 
-/// Tries to drop a slot that is still in use, and the pause between them: a walsender ends within milliseconds of being told.
+/// Tries to drop a slot that is still in use, and the longest pause between them: a walsender ends within milliseconds of being
+/// told.
 const DROP_ATTEMPTS: u32 = 50;
 const DROP_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 

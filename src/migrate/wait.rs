@@ -1,14 +1,13 @@
-//! Waiting for replication, and knowing when it is there.
-//!
-//! A slot's lag alone says nothing about rows: while the subscription still copies tables, the slot can be at the end of
-//! the WAL. So the goal is reached only when every table's copy has arrived *and* the slot has confirmed enough.
+//! Waiting for replication.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::types::Type;
 
+use super::goal::{Decision, Failures, Goal, Reading, decide, left};
 use super::lock::{Lock, Retaken};
+use super::pace::Pace;
 use super::snapshot::must_hold_only;
 use super::{Context, replication};
 use crate::error::{Error, Kind};
@@ -19,56 +18,21 @@ use crate::sql;
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, Lsn, QualifiedName};
 
-/// Readings a second while the goal may be near.
-const SOON: Duration = Duration::from_millis(100);
-/// And while tables are still being copied.
-const LATER: Duration = Duration::from_secs(1);
+/// Longest pause between two readings.
+const SELDOM: Duration = Duration::from_secs(1);
+/// And for what takes a moment.
+const OFTEN: Duration = Duration::from_millis(200);
 
-/// How long a subscription may take to connect, or to connect again. Up to 15 the launcher starts workers 5 s apart
-/// (`wal_retrieve_retry_interval`); where none is free it never does.
+/// How often a launcher that looks at no clock of its own is woken.
+const NUDGE: Duration = Duration::from_secs(1);
+
+/// How long a subscription may take to connect, or to connect again. Up to 15 the launcher starts none within 5 s of those
+/// before (`wal_retrieve_retry_interval`); where no worker is free it never does.
 const STREAMING_LIMIT: Duration = Duration::from_secs(300);
 
 /// Pause before a lost connection is opened again, and for how long that is tried: a server that restarts needs a minute or two.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 const RECONNECT_LIMIT: Duration = Duration::from_secs(180);
-
-/// So many failures of the subscription's workers without any progress between them mean that trying again does not help.
-/// A broken connection to the source is one failure, and then the wait goes on.
-const HOPELESS: i64 = 4;
-
-/// How far replication must have come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
-    /// Every table's initial copy has arrived.
-    Tables,
-    /// And the subscription is connected to our slot.
-    Streaming,
-    /// And at most this many bytes of WAL are not confirmed.
-    Within(u64),
-    /// And everything up to here is confirmed. Fixed once, so that it is reached while the source is written to.
-    Position(Lsn),
-}
-
-/// One look at both sides.
-#[derive(Clone, Debug, Default)]
-struct Reading {
-    /// Tables in the publication, as planned.
-    published: usize,
-    /// Tables that the subscription knows of.
-    tables: usize,
-    ready: usize,
-    enabled: bool,
-    there: bool,
-    /// Failures of its workers since it was created.
-    errors: i64,
-    /// Those since the last progress.
-    in_vain: i64,
-    current: Lsn,
-    confirmed: Option<Lsn>,
-    /// Whether somebody streams from the slot.
-    active: bool,
-    slot_lost: Option<String>,
-}
 
 /// What the source says, positions as it writes them.
 struct SlotReading {
@@ -76,44 +40,6 @@ struct SlotReading {
     confirmed: Option<String>,
     active: bool,
     lost: Option<String>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Decision {
-    Reached,
-    Wait,
-    Broken(String),
-}
-
-/// Whether the wait is over.
-fn decide(reading: &Reading, goal: Goal) -> Decision {
-    if !reading.there {
-        return Decision::Broken("the subscription is gone from the target".to_owned());
-    }
-    if !reading.enabled {
-        return Decision::Broken("the subscription is disabled on the target".to_owned());
-    }
-    if let Some(reason) = &reading.slot_lost {
-        return Decision::Broken(format!("the slot on the source is lost: {reason}"));
-    }
-    if reading.in_vain >= HOPELESS {
-        return Decision::Broken(format!(
-            "the subscription's worker has failed {} times at the same place; the target's server log has the reason (a \
-             row that is there already, a missing column)",
-            reading.in_vain
-        ));
-    }
-    // A subscription that found fewer tables than were published is connected to something else.
-    let arrived = reading.ready == reading.tables && reading.tables >= reading.published;
-    let near = match goal {
-        Goal::Tables => true,
-        Goal::Streaming => reading.active,
-        Goal::Within(bytes) => {
-            reading.confirmed.is_some_and(|confirmed| reading.current.bytes_since(confirmed) <= bytes)
-        }
-        Goal::Position(position) => reading.confirmed.is_some_and(|confirmed| confirmed >= position),
-    };
-    if arrived && near { Decision::Reached } else { Decision::Wait }
 }
 
 /// The two sessions that look at a database's replication.
@@ -234,6 +160,8 @@ impl<'a> Watch<'a> {
     pub(super) async fn until(&mut self, goal: Goal) -> Result<(), Error> {
         let mut begun = Instant::now();
         let mut failures = Failures::default();
+        let mut pace = Pace::new(if goal == Goal::Streaming { OFTEN } else { SELDOM });
+        let mut nudged = Instant::now();
         loop {
             let mut reading = self.read().await?;
             reading.in_vain = failures.since_progress(&reading);
@@ -277,9 +205,25 @@ impl<'a> Watch<'a> {
                 );
                 return Err(Error::new(Kind::Timeout, message));
             }
-            let pause = if reading.ready == reading.tables { SOON } else { LATER };
+            if goal == Goal::Streaming && nudged.elapsed() > NUDGE {
+                nudged = Instant::now();
+                self.nudge().await?;
+            }
             // Positions can only be polled: below 19 no server tells when one is reached.
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pace.pause(left(&reading, goal))).await;
+        }
+    }
+
+    /// Up to 15 the launcher sleeps for its whole interval each time that somebody enables a subscription before it may
+    /// start another worker. Enabling ours again wakes it, so that it looks once more.
+    async fn nudge(&self) -> Result<(), Error> {
+        if self.target.version().starts_workers_one_by_one() {
+            return Ok(());
+        }
+        match replication::enable_subscription(&self.target, self.names).await {
+            // The next reading connects again.
+            Err(error) if error.is_disconnection() => Ok(()),
+            outcome => Ok(outcome?),
         }
     }
 
@@ -370,111 +314,4 @@ from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $
 
 fn lsn(text: &str) -> Result<Lsn, Error> {
     text.parse().map_err(|error| Error::new(Kind::Failed, "read a WAL position of the source").caused_by(error))
-}
-
-/// Counts failures that nothing good happened between.
-#[derive(Debug, Default)]
-struct Failures {
-    seen: Option<i64>,
-    progress: (usize, Option<Lsn>),
-    before_progress: i64,
-}
-
-impl Failures {
-    fn since_progress(&mut self, reading: &Reading) -> i64 {
-        let progress = (reading.ready, reading.confirmed);
-        if self.seen.is_none() || progress != self.progress {
-            (self.progress, self.before_progress) = (progress, reading.errors);
-        }
-        reading.errors - self.before_progress
-    }
-
-    /// Whether the reading has failures that the one before did not have.
-    fn is_new(&mut self, reading: &Reading) -> bool {
-        self.seen.replace(reading.errors).is_some_and(|seen| seen < reading.errors)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reading() -> Reading {
-        Reading {
-            published: 3,
-            active: true,
-            tables: 3,
-            ready: 3,
-            enabled: true,
-            there: true,
-            errors: 0,
-            in_vain: 0,
-            current: Lsn(1000),
-            confirmed: Some(Lsn(1000)),
-            slot_lost: None,
-        }
-    }
-
-    #[test]
-    fn no_lag_means_nothing_while_a_table_is_being_copied() {
-        let copying = Reading { ready: 2, ..reading() };
-        for goal in [Goal::Tables, Goal::Within(0), Goal::Within(u64::MAX), Goal::Position(Lsn(1))] {
-            assert_eq!(decide(&copying, goal), Decision::Wait, "{goal:?}");
-        }
-    }
-
-    #[test]
-    fn a_fixed_goal_is_reached_although_the_source_goes_on() {
-        let busy = Reading { current: Lsn(9000), confirmed: Some(Lsn(1500)), ..reading() };
-        assert_eq!(decide(&busy, Goal::Position(Lsn(1400))), Decision::Reached);
-        assert_eq!(decide(&busy, Goal::Within(0)), Decision::Wait);
-        assert_eq!(decide(&busy, Goal::Within(7500)), Decision::Reached);
-    }
-
-    #[test]
-    fn a_subscription_that_knows_fewer_tables_than_were_published_is_not_there() {
-        let elsewhere = Reading { tables: 0, ready: 0, ..reading() };
-        for goal in [Goal::Tables, Goal::Streaming, Goal::Within(0), Goal::Position(Lsn(1))] {
-            assert_eq!(decide(&elsewhere, goal), Decision::Wait, "{goal:?}");
-        }
-    }
-
-    #[test]
-    fn a_subscription_streams_when_somebody_holds_our_slot() {
-        assert_eq!(decide(&reading(), Goal::Streaming), Decision::Reached);
-        assert_eq!(decide(&Reading { active: false, ..reading() }, Goal::Streaming), Decision::Wait);
-    }
-
-    #[test]
-    fn a_slot_that_has_confirmed_nothing_is_not_near() {
-        let new = Reading { confirmed: None, ..reading() };
-        assert_eq!(decide(&new, Goal::Within(u64::MAX)), Decision::Wait);
-    }
-
-    #[test]
-    fn what_cannot_get_better_ends_the_wait() {
-        for broken in [
-            Reading { enabled: false, ..reading() },
-            Reading { there: false, ..reading() },
-            Reading { in_vain: HOPELESS, ..reading() },
-            Reading { slot_lost: Some("gone".to_owned()), ..reading() },
-        ] {
-            assert!(matches!(decide(&broken, Goal::Tables), Decision::Broken(_)), "{broken:?}");
-        }
-    }
-
-    #[test]
-    fn only_failures_in_a_row_count() {
-        let mut failures = Failures::default();
-        let mut in_vain = |errors, confirmed| {
-            let reading = Reading { errors, confirmed: Some(Lsn(confirmed)), ..reading() };
-            let count = failures.since_progress(&reading);
-            failures.is_new(&reading);
-            count
-        };
-        assert_eq!(in_vain(7, 100), 0, "what happened before the wait");
-        assert_eq!(in_vain(9, 100), 2);
-        assert_eq!(in_vain(10, 200), 0);
-        assert_eq!(in_vain(11, 200), 1);
-    }
 }

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
+use super::connections::jobs;
 use super::content::{self, Carried};
 use super::previous::{self, Previous};
-use super::{jobs, roles};
+use super::roles;
 use crate::facts::{DatabaseFacts, Facts, MaterializedView, Table, TableKind};
 use crate::settings::Verification;
 use crate::sql::names::ReplicationNames;

@@ -3,6 +3,7 @@
 mod builds;
 mod capacity;
 pub mod comparison;
+pub(crate) mod connections;
 mod content;
 pub(crate) mod creation;
 #[cfg(test)]
@@ -22,7 +23,6 @@ pub(crate) mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::num::NonZeroUsize;
 
 pub use self::builds::BuildLimits;
 use self::capacity::{Capacity, Share};
@@ -35,7 +35,6 @@ use self::previous::Previous;
 use crate::conninfo::Secret;
 use crate::facts::{
     DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, ParameterPrivilege, Reserved, Role,
-    ServerFacts,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -60,6 +59,10 @@ pub struct Plan {
     pub databases: Vec<DatabasePlan>,
     /// Copy connections over all databases together.
     pub jobs: usize,
+    /// Databases that are prepared, copied and restored at the same time.
+    pub databases_at_work: usize,
+    /// Databases that are begun and not ended: those at work, and those that wait for replication.
+    pub databases_at_once: usize,
     /// Index builds and ANALYZEs at the same time, over all databases together.
     pub index_jobs: usize,
     /// What each index build may use.
@@ -338,7 +341,8 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     pairs.sort_by_key(|pair| (Reverse(facts.source.database(&pair.name).map_or(0, |entry| entry.bytes)), &pair.name));
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
     share_capacity(facts, settings, &mut databases);
-    let jobs = jobs(facts, settings.jobs);
+    let jobs = connections::jobs(facts, settings.jobs);
+    let (databases_at_work, databases_at_once) = connections::databases(facts, jobs);
     parts::divide(facts.source.version, &mut databases, jobs, settings.split_larger_than);
     let index_jobs = settings.index_jobs.map_or(jobs, usize::from);
     let builds =
@@ -354,26 +358,12 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
         missing_roles,
         databases,
         jobs,
+        databases_at_work,
+        databases_at_once,
         index_jobs,
         builds,
         sequence_margin: settings.sequence_margin,
     }
-}
-
-/// Four at most: more connections rarely copy faster, and the source is in use.
-const DEFAULT_JOBS: i64 = 4;
-
-/// Connections that are left to others on each server: watching, replication, and the users' own.
-pub(crate) const SPARE_CONNECTIONS: i64 = 5;
-
-/// Connections to each server that carry or read rows.
-fn jobs(facts: &Facts, wanted: Option<NonZeroUsize>) -> usize {
-    wanted.map_or_else(|| default_jobs(facts), usize::from)
-}
-
-fn default_jobs(facts: &Facts) -> usize {
-    let room = |server: &ServerFacts| server.free_connections() - SPARE_CONNECTIONS;
-    usize::try_from(room(&facts.source).min(room(&facts.target)).clamp(1, DEFAULT_JOBS)).unwrap_or(1)
 }
 
 fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &DatabasePair) -> DatabasePlan {

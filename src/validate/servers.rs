@@ -2,7 +2,7 @@
 
 use super::{Case, Check, Found};
 use crate::facts::{ServerFacts, Side};
-use crate::plan::SPARE_CONNECTIONS;
+use crate::plan::connections::SPARE_CONNECTIONS;
 use crate::sql;
 use crate::sql::Ident;
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::harness::catalogs::catalogs;
 use crate::harness::fixture::create_shop;
 use crate::harness::pair::Pair;
+use crate::report::document;
 
 #[test]
 fn the_plan_is_printed_and_neither_server_is_changed() {
@@ -66,7 +67,7 @@ fn the_plan_as_json_has_every_table_in_the_order_of_copying() {
     pair.source.sql("many", "ALTER TABLE t7 ADD COLUMN kind regclass; CREATE ROLE boss SUPERUSER");
     let only = ["--dry-run", "-f", "postgres", "--force-method", "dump"];
     let outcome = pair.migrate().args(only).args(["--output", "json"]).run().expect_code(0);
-    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let document = document(&outcome);
     let plan = &document["plan"];
     assert_eq!((&document["outcome"], &document["databases"]), (&Value::from("done"), &Value::Array(Vec::new())));
     let database = &plan["databases"][0];
@@ -99,7 +100,7 @@ fn a_plan_that_cannot_succeed_is_printed_and_ends_like_validation() {
     let message = "Database 'shop' doesn't exist in target (not creating databases)";
     assert_eq!(outcome.last_line(), format!("PGMigrateValidationFailedError: {message}"));
     let outcome = pair.migrate().args(options).args(["--output", "json"]).run().expect_code(3);
-    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let document = document(&outcome);
     assert!(document["plan"]["databases"].is_array(), "{outcome}");
     assert_eq!(document["outcome"], "validation");
 }

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::harness::cluster::Options;
 use crate::harness::fixture::create_shop;
 use crate::harness::pair::Pair;
 use crate::harness::session::Session;
+use crate::harness::versions::Versions;
 
 const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
 
@@ -164,4 +166,22 @@ fn tables_whose_replica_identity_does_not_serve_are_copied_once_more() {
     assert_eq!(limit(), "5");
     pair.assert_equal("app");
     pair.assert_nothing_left();
+}
+
+/// Up to 15 a target starts no worker for as long as `wal_retrieve_retry_interval` says after it has started others.
+#[test]
+fn a_database_whose_subscription_does_not_start_keeps_no_other_from_being_copied() {
+    let Some(versions) = Versions::of_majors(15, 15) else { return };
+    let slow = Options::default().setting("wal_retrieve_retry_interval", "1h");
+    let pair = Pair::of(versions, &Options::default(), &slow);
+    let databases: Vec<_> = (1..=8).map(|number| format!("d{number}")).collect();
+    for name in &databases {
+        pair.source.create_database(name);
+        pair.source.sql(name, "CREATE TABLE t (id int PRIMARY KEY)");
+    }
+    let run = pair.migrate().arg("--filtered-db=postgres").spawn();
+    let subscribed = format!("(SELECT count(*) = {} FROM pg_subscription WHERE subenabled)", databases.len());
+    pair.target.wait_until("postgres", &subscribed);
+    run.signal("INT");
+    run.wait().expect_code(130);
 }

@@ -53,9 +53,9 @@ fn documented_keys() -> Vec<Vec<String>> {
 pub(crate) fn document(outcome: &Outcome) -> Value {
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome}"));
     let tables = documented_keys();
-    let [whole, finding, role, database, left, verification, compared, difference, failure] = &tables[..] else {
-        panic!("{tables:?}")
-    };
+    let [whole, finding, rest @ ..] = &tables[..] else { panic!("{tables:?}") };
+    let [plan, planned, table, role, database, rest @ ..] = rest else { panic!("{tables:?}") };
+    let [left, verification, compared, difference, failure] = rest else { panic!("{tables:?}") };
     let check = |value: &Value, keys: &[String]| {
         let object = value.as_object().unwrap_or_else(|| panic!("no object: {value}"));
         let (mut found, mut promised): (Vec<_>, Vec<_>) = (object.keys().collect(), keys.iter().collect());
@@ -66,6 +66,13 @@ pub(crate) fn document(outcome: &Outcome) -> Value {
     check(&document, whole);
     for (list, keys) in [("findings", finding), ("roles", role), ("databases", database), ("admin_sql", left)] {
         document[list].as_array().expect("a list").iter().for_each(|value| check(value, keys));
+    }
+    if !document["plan"].is_null() {
+        check(&document["plan"], plan);
+        for value in document["plan"]["databases"].as_array().expect("a list") {
+            check(value, planned);
+            value["tables"].as_array().expect("a list").iter().for_each(|value| check(value, table));
+        }
     }
     if !document["error"].is_null() {
         check(&document["error"], failure);

@@ -50,8 +50,8 @@ SELECT format($create$
         detail text
     );
     INSERT INTO event_%1$s (customer_id, order_id, happened_at, kind, detail)
-    SELECT 1 + abs(hashint8(i)) %% %2$s, 1 + abs(hashint8(i + %1$s)) %% %3$s, timestamptz '2021-01-01 00:00+00' + i * interval '1 minute',
-           i %% 12, repeat(md5((i * %1$s)::text), 1 + i::integer %% 6)
+    SELECT 1 + abs(hashint8(i)) %% %2$s, 1 + abs(hashint8(i + %1$s)) %% %3$s,
+           timestamptz '2021-01-01 00:00+00' + i * interval '1 minute', i %% 12, repeat(md5((i * %1$s)::text), 1 + i::integer %% 6)
     FROM generate_series(1, %4$s) i;
     CREATE INDEX ON event_%1$s (customer_id);
     ALTER TABLE event_%1$s ADD FOREIGN KEY (customer_id) REFERENCES customer;
