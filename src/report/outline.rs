@@ -114,7 +114,7 @@ fn database(database: &DatabaseOutline, all_tables: bool, lines: &mut Vec<String
 fn table(table: &TableOutline) -> String {
     let rows = table.rows.map_or("rows never counted".to_owned(), |rows| format!("about {}", counted(rows, "row")));
     let parts = if table.parts > 1 { format!(", {} parts", table.parts) } else { String::new() };
-    let text = table.format_reason.map(|reason| format!(", text: {reason}")).unwrap_or_default();
+    let text = table.format_reason.as_ref().map(|reason| format!(", text: {reason}")).unwrap_or_default();
     let again = table.copied_again.map(|reason| format!(", once more at the finish: {reason}")).unwrap_or_default();
     // A line break in a name must not begin a line.
     let name = table.name.replace(char::is_control, "?");
@@ -171,7 +171,7 @@ mod tests {
     fn a_plan_fits_on_a_screen() {
         let orders = TableOutline { rows: Some(7), parts: 3, ..table("public.orders", 1500) };
         let log = TableOutline {
-            format_reason: Some("a type"),
+            format_reason: Some("a type".to_owned()),
             copied_again: Some("it is unlogged"),
             ..table("public.log", 500)
         };
