@@ -112,6 +112,18 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024), help_heading = "Method")]
     pub index_workers: Option<u16>,
 
+    /// How rows are sent: in binary where both servers certainly mean the same by it (auto), never (text), or also for types of
+    /// users and of extensions that are not known to be safe (binary)
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = "Method"
+    )]
+    pub copy_format: FormatOption,
+
     /// Copy tables that are larger than this in parts of at most this size, by all workers at once (512MB, 2GB, …; the source
     /// has to be 14 or newer) [default: from the sizes of all tables and --jobs]
     #[arg(long, value_name = "SIZE", value_parser = size::size, help_heading = "Method")]
@@ -357,6 +369,18 @@ pub enum OutputFormat {
     Text,
     /// The result as one JSON object
     Json,
+}
+
+/// A word of `--copy-format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormatOption {
+    /// In binary where that is safe
+    #[default]
+    Auto,
+    /// As text
+    Text,
+    /// In binary wherever there is a binary form
+    Binary,
 }
 
 /// A word of `--replica-identity`.

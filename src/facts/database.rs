@@ -1,8 +1,8 @@
 //! Inside one database.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Probe, ReservedObject, User};
+use super::{DataType, Probe, ReservedObject, User};
 use crate::sql::{Ident, QualifiedName};
 
 /// What one database holds. Objects of the system are left out; members of extensions say so.
@@ -14,6 +14,8 @@ pub struct DatabaseFacts {
     pub languages: Vec<Language>,
     /// Tables: ordinary, partitioned and foreign ones.
     pub tables: Vec<Table>,
+    /// Types of their columns and what these are made of, by OID.
+    pub types: BTreeMap<u32, DataType>,
     /// Sequences of every origin.
     pub sequences: Vec<Sequence>,
     /// Materialized views, each after those that the catalog says it reads.
@@ -144,8 +146,6 @@ pub struct Table {
     pub configuration: Option<String>,
     /// Columns in order, dropped ones left out.
     pub columns: Vec<Column>,
-    /// Whether every column's type has the same binary form on every server.
-    pub binary_safe: bool,
     /// How UPDATE and DELETE find their row on a subscriber; where a run of ours has changed that for a while, how they
     /// did before.
     pub replica_identity: ReplicaIdentity,
@@ -218,6 +218,8 @@ pub struct Column {
     pub name: Ident,
     /// `format_type`, such as `numeric(10,2)`.
     pub type_name: String,
+    /// The type's OID.
+    pub type_id: u32,
     /// Whether its value is computed, so that it cannot be loaded.
     pub generated: bool,
 }

@@ -30,6 +30,7 @@ pub(crate) fn pair(name: &str) -> DatabasePair {
     let database = DatabaseFacts {
         extensions: vec![extension("plpgsql", "1.0")],
         tables: vec![table("orders")],
+        types: [(20, builtin("bigint")), (25, builtin("text"))].into(),
         sequences: vec![Sequence {
             name: public("orders_id_seq"),
             extension: None,
@@ -57,9 +58,10 @@ pub(crate) fn empty_database() -> DatabaseFacts {
 
 /// A table in `public` with a primary key.
 pub(crate) fn table(name: &str) -> Table {
-    let column = |name: &str, type_name: &str| Column {
+    let column = |name: &str, type_name: &str, type_id| Column {
         name: Ident::new(name),
         type_name: type_name.to_owned(),
+        type_id,
         generated: false,
     };
     Table {
@@ -71,8 +73,7 @@ pub(crate) fn table(name: &str) -> Table {
         load_through: None,
         extension: None,
         configuration: None,
-        columns: vec![column("id", "bigint"), column("note", "text")],
-        binary_safe: true,
+        columns: vec![column("id", "bigint", 20), column("note", "text", 25)],
         replica_identity: ReplicaIdentity::Key,
         row_security: RowSecurity::Off,
         referenced: false,
@@ -87,6 +88,11 @@ pub(crate) fn table(name: &str) -> Table {
         replica_triggers: Vec::new(),
         present: true,
     }
+}
+
+/// A type of the system.
+pub(crate) fn builtin(name: &str) -> DataType {
+    DataType { name: name.to_owned(), kind: TypeKind::Base, builtin: true, extension: None, binary: true }
 }
 
 /// An installed extension.

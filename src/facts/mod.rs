@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 pub(crate) mod provider;
 mod reserved;
 mod server;
+mod types;
 mod version;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use server::{
     LocaleProvider, Membership, MemorySettings, ParameterPrivilege, Role, SecurityLabel, ServerFacts, ServerSettings,
     Slot, User,
 };
+pub use types::{DataType, TypeKind};
 pub use version::ServerVersion;
 
 /// Which of the two servers.

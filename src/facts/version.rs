@@ -72,6 +72,12 @@ impl ServerVersion {
         self.major() >= 14
     }
 
+    /// Arrays and composite values of types that somebody made are received in binary, although OIDs of types are sent with them
+    /// (14); before, they had to be the receiver's.
+    pub fn receives_foreign_oids(self) -> bool {
+        self.major() >= 14
+    }
+
     /// Subscriptions can have `streaming`, and publishers send what it wants (14).
     pub fn streams_large_transactions(self) -> bool {
         self.major() >= 14

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, materialized_views, operator_families, relations, reserved, storage};
+use super::{Purpose, materialized_views, operator_families, relations, reserved, storage, types};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -27,7 +27,8 @@ pub(super) async fn inspect(
         relations::sequences(client),
         materialized_views::materialized_views(client),
     )?;
-    let (event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
+    let (types, event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
+        types::types(client),
         event_triggers(client),
         publications(client, ours),
         subscriptions(client),
@@ -49,6 +50,7 @@ pub(super) async fn inspect(
         extensions,
         languages,
         tables,
+        types,
         sequences,
         materialized_views,
         event_triggers,

@@ -12,6 +12,7 @@ mod roles;
 mod sequences;
 mod server;
 mod storage;
+mod types;
 
 use std::collections::BTreeSet;
 

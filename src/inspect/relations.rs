@@ -17,11 +17,6 @@ use crate::sql::{Ident, QualifiedName, Sql};
 /// First OID of what users create (`FirstNormalObjectId`); below are the system's own objects.
 pub(super) const FIRST_USER_OID: u32 = 16_384;
 
-/// A column's type is safe in binary when what its send function writes means the same on every server: built-in types, whose
-/// OIDs are fixed (below 10000), except those that send the OID of something else; domains over them; and enums, which
-/// send their label. Arrays of enums carry the enum's OID, composites that of every column: not safe. An empty int2vector
-/// or oidvector is refused by its own receive function.
-///
 /// Rows are compared as a whole by the default equality of each column's type, which json, xml and point do not have, nor
 /// what is made of them. A subscriber that has a primary key looks for rows by it even when it is sent the whole row, and
 /// stops when the key holds a generated column, which is not sent.
@@ -32,16 +27,7 @@ pub(super) const FIRST_USER_OID: u32 = 16_384;
 /// A replica identity that a run of ours has changed for a while is shown as it was: that run, or whoever cleans up after
 /// it, restores it.
 const TABLES: &str = "
-with recursive root(oid, base) as (
-    select oid, oid from pg_catalog.pg_type where typtype <> 'd'
-    union all
-    select d.oid, r.base from root r join pg_catalog.pg_type d on d.typbasetype = r.oid and d.typtype = 'd'
-), safe(oid) as (
-    select r.oid from root r join pg_catalog.pg_type t on t.oid = r.base
-    where t.typtype = 'e'
-       or t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
-          and t.typname !~ '^_?(reg[a-z]+|xml|aclitem|refcursor|unknown|int2vector|oidvector)$'
-), part(whole, type) as (
+with recursive part(whole, type) as (
     select oid, typbasetype from pg_catalog.pg_type where typtype = 'd'
     union all select oid, typelem from pg_catalog.pg_type where typcategory = 'A' and typlen = -1 and typelem <> 0
     union all select t.oid, a.atttypid
@@ -64,12 +50,12 @@ with recursive root(oid, base) as (
 ), changed as (
     select r.oid, r.identity, r.index
     from pg_catalog.json_to_recordset($4::text::json) r(oid oid, identity text, index text)
-), kind(oid, safe, incomparable) as materialized (
-    select t.oid, t.oid = any (array(select s.oid from safe s)), t.oid = any (array(select i.oid from incomparable i))
+), kind(oid, incomparable) as materialized (
+    select t.oid, t.oid = any (array(select i.oid from incomparable i))
     from (select distinct atttypid from pg_catalog.pg_attribute where attnum > 0 and not attisdropped) t(oid)
 )
 select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, e.extname::text, f.condition,
-       coalesce(k.names, '{}'), coalesce(k.types, '{}'), coalesce(k.generated, '{}'), coalesce(k.safe, true),
+       coalesce(k.names, '{}'), coalesce(k.types, '{}'), coalesce(k.generated, '{}'), coalesce(k.type_ids, '{}'),
        case
            when own.identity = 'n' then 'missing'
            when own.identity <> 'f' then coalesce((
@@ -144,7 +130,7 @@ cross join lateral (
     select pg_catalog.array_agg(a.attname::text order by a.attnum) as names,
            pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum) as types,
            pg_catalog.array_agg(a.attgenerated <> '' order by a.attnum) as generated,
-           pg_catalog.bool_and(t.safe) as safe,
+           pg_catalog.array_agg(a.atttypid order by a.attnum) as type_ids,
            pg_catalog.bool_or(a.attgenerated <> '') as some_generated,
            pg_catalog.bool_or(t.incomparable and a.attgenerated = '') as some_incomparable,
            pg_catalog.bool_or(a.attgenerated <> '' and p.indexrelid is not null) as generated_key
@@ -187,6 +173,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
     let names: Vec<String> = client.get(row, 6)?;
     let types: Vec<String> = client.get(row, 7)?;
     let generated: Vec<bool> = client.get(row, 8)?;
+    let type_ids: Vec<u32> = client.get(row, 9)?;
     let identity: String = client.get(row, 10)?;
     let candidate = match (client.get::<Option<String>>(row, 11)?, client.get(row, 25)?) {
         (Some(name), Some(oid)) => Some(CandidateIndex { name: Ident::new(name), oid }),
@@ -210,10 +197,14 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         columns: names
             .into_iter()
             .zip(types)
-            .zip(generated)
-            .map(|((name, type_name), generated)| Column { name: Ident::new(name), type_name, generated })
+            .zip(generated.into_iter().zip(type_ids))
+            .map(|((name, type_name), (generated, type_id))| Column {
+                name: Ident::new(name),
+                type_name,
+                type_id,
+                generated,
+            })
             .collect(),
-        binary_safe: client.get(row, 9)?,
         replica_identity: match identity.as_str() {
             "key" => ReplicaIdentity::Key,
             "full" => ReplicaIdentity::Full,

@@ -5,7 +5,7 @@ use super::copy::{Load, Pool, Work};
 use super::large_objects::Carrying;
 use super::schema::Archive;
 use super::snapshot::Snapshot;
-use super::{Context, materialized_views, sequences};
+use super::{Context, journal, materialized_views, sequences};
 use crate::error::Error;
 use crate::logger;
 use crate::plan::{Content, Owners, Rights};
@@ -86,5 +86,6 @@ pub(super) async fn what_comes_last(
         archive.restore_spared_privileges(context, rights).await?;
     }
     archive.restore_publications(context, rights).await?;
-    archive.restore_event_triggers(context, rights).await
+    archive.restore_event_triggers(context, rights).await?;
+    Ok(journal::flush(&context.target.connect(database).await?).await?)
 }

@@ -176,12 +176,26 @@ pub(super) async fn all_lent(client: &Client) -> Result<Vec<(String, String)>, P
 
 /// Records that every row, index and constraint is there: from now on nothing may begin again by itself.
 pub(super) async fn complete(client: &Client) -> Result<(), PgError> {
-    client.run("record that the data is complete", sql!("update {} set complete = true", table("migration"))).await
+    let update = sql!("update {} set complete = true", table("migration"));
+    client.run("record that the data is complete", durably(&update)).await
 }
 
 /// Drops the journal: the migration is complete.
 pub(super) async fn end(client: &Client) -> Result<(), PgError> {
-    client.run("drop the journal", drop_statement()).await
+    client.run("drop the journal", durably(&drop_statement())).await
+}
+
+/// `statement` in a transaction that is on disk when it has ended, whatever the user's default is. Workers commit rows without
+/// waiting for that; but WAL is one sequence for the whole cluster, so that everything committed before is on disk then, too.
+/// What replicates needs no such care: a subscription confirms to its slot only what is on disk.
+fn durably(statement: &Sql) -> Sql {
+    sql!("begin; set local synchronous_commit = on; {}; commit", statement)
+}
+
+/// The same for what was committed without such a statement after it.
+pub(super) async fn flush(client: &Client) -> Result<(), PgError> {
+    let write = Sql::from("select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', '')");
+    client.run("wait until everything is on disk", durably(&write)).await
 }
 
 /// Drops a journal, if there is one.

@@ -297,7 +297,12 @@ mod tests {
         let mut there = fixture::table("orders");
         there.columns.reverse();
         there.columns.remove(0);
-        there.columns.push(Column { name: Ident::new("more"), type_name: "text".to_owned(), generated: false });
+        there.columns.push(Column {
+            name: Ident::new("more"),
+            type_name: "text".to_owned(),
+            type_id: 25,
+            generated: false,
+        });
         example.target().tables.push(there);
         example.source().tables.push(fixture::table("only_here"));
         let contents = compared(&example);

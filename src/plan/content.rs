@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::format::Formats;
 use super::{Content, TablePlan, select};
 use crate::facts::{DatabaseFacts, Persistence, Sequence, Table, TableKind};
 use crate::settings::Selection;
@@ -16,11 +17,12 @@ pub(super) fn sort(
     database: &str,
     source: &DatabaseFacts,
     existing: Option<&DatabaseFacts>,
+    formats: &Formats<'_>,
 ) -> Content {
     let existing = existing.map(DatabaseFacts::tables_by_name).unwrap_or_default();
     let mut tables: Vec<TablePlan> = carried(selection, database, source)
         .iter()
-        .map(|carried| plan_table(carried, existing.get(&carried.table.name).copied()))
+        .map(|carried| plan_table(carried, existing.get(&carried.table.name).copied(), formats))
         .collect();
     tables.sort_by_key(|table| Reverse(table.bytes));
     Content {
@@ -119,7 +121,7 @@ pub(super) fn carried<'a>(selection: &Selection, database: &str, source: &'a Dat
     carried
 }
 
-fn plan_table(carried: &Carried<'_>, existing: Option<&Table>) -> TablePlan {
+fn plan_table(carried: &Carried<'_>, existing: Option<&Table>, formats: &Formats<'_>) -> TablePlan {
     let table = carried.table;
     TablePlan {
         name: table.name.clone(),
@@ -127,7 +129,7 @@ fn plan_table(carried: &Carried<'_>, existing: Option<&Table>) -> TablePlan {
         partitioned: table.kind == TableKind::Partitioned,
         configuration: table.configuration.is_some(),
         condition: table.configuration.clone().filter(|condition| !condition.is_empty()),
-        binary: table.binary_safe && existing.is_none_or(|existing| same_types(table, existing)),
+        format: formats.choose(table, existing),
         bytes: carried.bytes,
         blocks: if table.configuration.is_none() && existing.is_none() { table.blocks } else { 0 },
         parts: Vec::new(),
@@ -136,12 +138,6 @@ fn plan_table(carried: &Carried<'_>, existing: Option<&Table>) -> TablePlan {
 
 fn loadable(table: &Table) -> Vec<Ident> {
     table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect()
-}
-
-fn same_types(table: &Table, existing: &Table) -> bool {
-    table.columns.iter().filter(|column| !column.generated).all(|column| {
-        existing.columns.iter().any(|there| there.name == column.name && there.type_name == column.type_name)
-    })
 }
 
 /// Materialized views to fill.
@@ -284,17 +280,6 @@ mod tests {
         example.source().tables[0].columns[1].generated = true;
         let plan = example.plan();
         assert_eq!(plan.content("app").tables[0].columns, [crate::sql::Ident::new("id")]);
-    }
-
-    #[test]
-    fn rows_go_in_binary_only_into_the_same_types() {
-        let mut example = Example::new();
-        assert!(example.plan().content("app").tables[0].binary);
-        let mut there = fixture::table("orders");
-        there.columns[0].type_name = "integer".to_owned();
-        example.target().tables.push(there);
-        example.target().user_objects = 1;
-        assert!(!example.plan().content("app").tables[0].binary);
     }
 
     fn names(tables: &[TablePlan]) -> Vec<&str> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Content, DatabasePlan, Migration, Plan, Transfer, Work, build};
 use crate::conninfo::ConnInfo;
 use crate::facts::{DatabaseFacts, Facts, ServerFacts, fixture};
-use crate::settings::{Environment, IdentityPolicy, RolePasswords, Selection, Settings, TablePattern};
+use crate::settings::{CopyFormat, Environment, IdentityPolicy, RolePasswords, Selection, Settings, TablePattern};
 use crate::sql::Ident;
 
 /// A good pair of servers, and a user who asked for nothing special.
@@ -130,6 +130,7 @@ fn settings() -> Settings {
         index_jobs: None,
         index_memory: None,
         index_workers: None,
+        copy_format: CopyFormat::Auto,
         split_larger_than: None,
         sequence_margin: 0,
         no_owner: false,

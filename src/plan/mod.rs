@@ -9,6 +9,7 @@ pub(crate) mod creation;
 #[cfg(test)]
 pub(crate) mod example;
 mod extensions;
+mod format;
 mod identity;
 pub(crate) mod method;
 pub mod outline;
@@ -26,6 +27,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 pub use self::builds::BuildLimits;
 use self::capacity::{Capacity, Share};
 pub use self::extensions::ExtensionPlan;
+pub use self::format::Format;
+use self::format::Formats;
 pub use self::identity::IdentityChange;
 pub use self::method::Obstacle;
 use self::previous::Previous;
@@ -315,8 +318,8 @@ pub struct TablePlan {
     pub configuration: bool,
     /// Only rows of this WHERE clause, which the extension's author wrote.
     pub condition: Option<String>,
-    /// Whether rows are sent in binary.
-    pub binary: bool,
+    /// How rows are sent.
+    pub format: Format,
     /// Bytes on the source.
     pub bytes: u64,
     /// Blocks of it that can be copied by themselves; 0: it is copied whole.
@@ -375,7 +378,13 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
                     let mut content = Content {
                         properties: creation::properties(facts, roles, &pair.name, true),
                         published,
-                        ..content::sort(&settings.selection, &pair.name, source, target)
+                        ..content::sort(
+                            &settings.selection,
+                            &pair.name,
+                            source,
+                            target,
+                            &Formats::new(facts, settings, source),
+                        )
                     };
                     content.replicate(source);
                     let rights = reserved::rights(facts, settings, roles, pair, source, true);
@@ -431,7 +440,7 @@ fn migration(
         Creation::UseEmpty { clean: false } | Creation::UseFilled => target,
         Creation::UseEmpty { clean: true } | Creation::Create(_) | Creation::Recreate(_) => None,
     };
-    let mut content = content::sort(selection, &pair.name, source, existing);
+    let mut content = content::sort(selection, &pair.name, source, existing, &Formats::new(facts, settings, source));
     if transfer != Transfer::Dump {
         let both = (source, existing);
         identity::publish(&mut content, settings, &facts.source.user, &pair.name, both, transfer);

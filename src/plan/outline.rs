@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
-use super::{Content, Creation, DatabasePlan, Migration, Obstacle, Plan, TablePlan, Transfer, Work};
+use super::{Content, Creation, DatabasePlan, Format, Migration, Obstacle, Plan, TablePlan, Transfer, Work};
 use crate::facts::{DatabaseFacts, Facts, Persistence, ReplicaIdentity, Side, Table};
 use crate::settings::{Method, Settings};
 use crate::sql::QualifiedName;
@@ -153,7 +153,7 @@ pub struct TableOutline {
     /// `binary` or `text`.
     pub format: &'static str,
     /// Why it is text.
-    pub format_reason: Option<&'static str>,
+    pub format_reason: Option<String>,
     /// Why replication does not carry its changes, so that it is copied whole once more at the finish; `None` where it
     /// does, or where nothing is replicated.
     pub copied_again: Option<&'static str>,
@@ -340,11 +340,11 @@ fn outline_tables(source: &DatabaseFacts, content: &Content, tables: &[TablePlan
             bytes: plan.bytes,
             indexes: stored.iter().map(|table| table.indexes).sum(),
             parts: plan.parts.len().max(1),
-            format: if plan.binary { "binary" } else { "text" },
-            format_reason: (!plan.binary).then_some(match found {
-                Some(table) if table.binary_safe => "a column is of another type on the target",
-                _ => "a column's type has no binary form that every server reads alike",
-            }),
+            format: if plan.format == Format::Binary { "binary" } else { "text" },
+            format_reason: match &plan.format {
+                Format::Binary => None,
+                Format::Text { reason } => Some(reason.clone()),
+            },
             copied_again: found.filter(|_| again.contains(&plan.name)).map(why_again),
         }
     });
@@ -380,13 +380,13 @@ mod tests {
     #[test]
     fn tables_come_in_the_order_of_copying_with_the_reason_for_every_exception() {
         let mut example = Example::new();
-        let log = Table {
+        let mut log = Table {
             bytes: 1 << 30,
             rows: None,
-            binary_safe: false,
             replica_identity: ReplicaIdentity::Missing { candidate: None, full_serves: true },
             ..fixture::table("Log")
         };
+        log.columns[0].type_id = 0;
         example.source().tables.push(log);
         let outline = outlined(&example);
         let database = &outline.databases[0];

@@ -114,9 +114,11 @@ fn database(database: &DatabaseOutline, all_tables: bool, lines: &mut Vec<String
 fn table(table: &TableOutline) -> String {
     let rows = table.rows.map_or("rows never counted".to_owned(), |rows| format!("about {}", counted(rows, "row")));
     let parts = if table.parts > 1 { format!(", {} parts", table.parts) } else { String::new() };
-    let text = table.format_reason.map(|reason| format!(", text: {reason}")).unwrap_or_default();
+    let text = table.format_reason.as_ref().map(|reason| format!(", text: {reason}")).unwrap_or_default();
     let again = table.copied_again.map(|reason| format!(", once more at the finish: {reason}")).unwrap_or_default();
-    format!("    {}: {}, {rows}{parts}{text}{again}", table.name, size(table.bytes))
+    // A line break in a name must not begin a line.
+    let name = table.name.replace(char::is_control, "?");
+    format!("    {name}: {}, {rows}{parts}{text}{again}", size(table.bytes))
 }
 
 #[cfg(test)]
@@ -169,7 +171,7 @@ mod tests {
     fn a_plan_fits_on_a_screen() {
         let orders = TableOutline { rows: Some(7), parts: 3, ..table("public.orders", 1500) };
         let log = TableOutline {
-            format_reason: Some("a type"),
+            format_reason: Some("a type".to_owned()),
             copied_again: Some("it is unlogged"),
             ..table("public.log", 500)
         };
@@ -186,6 +188,12 @@ mod tests {
             public.orders: 1.5 kB, about 7 rows, 3 parts
             public.log: 500 B, rows never counted, text: a type, once more at the finish: it is unlogged
         ");
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line() {
+        let outline = shop(vec![table("public.\"a\nDatabase 'x': dump\"", 1)]);
+        assert!(lines(&outline, true).iter().all(|line| !line.contains('\n')));
     }
 
     #[test]

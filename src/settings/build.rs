@@ -4,11 +4,12 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use super::{
-    Environment, IdentityPolicy, Level, Method, OutputSettings, RolePasswords, Selection, Settings, TableFilter,
-    TablePattern, Verification,
+    CopyFormat, Environment, IdentityPolicy, Level, Method, OutputSettings, RolePasswords, Selection, Settings,
+    TableFilter, TablePattern, Verification,
 };
 use crate::cli::{
-    ForcedMethod, IdentityOption, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel, VerifyOptions,
+    ForcedMethod, FormatOption, IdentityOption, MigrateOptions, SelectionOptions, ServerOptions, VerifyLevel,
+    VerifyOptions,
 };
 use crate::conninfo::ConnInfo;
 use crate::error::{self, Error, Kind};
@@ -127,6 +128,11 @@ impl Settings {
             index_jobs: options.index_jobs,
             index_memory: options.index_memory,
             index_workers: options.index_workers,
+            copy_format: match options.copy_format {
+                FormatOption::Auto => CopyFormat::Auto,
+                FormatOption::Text => CopyFormat::Text,
+                FormatOption::Binary => CopyFormat::Binary,
+            },
             split_larger_than: options.split_tables_larger_than,
             sequence_margin: options.sequence_margin,
             no_owner: options.no_owner,

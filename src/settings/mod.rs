@@ -64,6 +64,8 @@ pub struct Settings {
     pub index_memory: Option<u64>,
     /// Parallel workers of each index build; `None`: chosen from the target's settings.
     pub index_workers: Option<u16>,
+    /// How rows are sent.
+    pub copy_format: CopyFormat,
     /// Tables of more bytes are copied in parts of at most so many; `None`: chosen from the sizes of all.
     pub split_larger_than: Option<u64>,
     /// How many values beyond the source's the target's sequences are set.
@@ -132,6 +134,17 @@ pub enum Method {
     Replication,
     /// Copied once.
     Dump,
+}
+
+/// How rows are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// In binary where it is certain that the target reads what the source means.
+    Auto,
+    /// As text.
+    Text,
+    /// In binary also where types of users and of extensions that are not known have a binary form.
+    Binary,
 }
 
 /// What is done about tables whose UPDATEs and DELETEs replication cannot carry, because they have no replica identity or

@@ -22,6 +22,7 @@ mod encodings;
 mod extensions;
 mod failure;
 mod filters;
+mod formats;
 mod harness;
 mod hiding;
 mod in_sync;

@@ -135,6 +135,7 @@ impl Whole {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::plan::Format;
 
     /// A table that is copied whole.
     pub(in crate::migrate::copy) fn table(name: &str, bytes: u64) -> TablePlan {
@@ -144,7 +145,7 @@ pub(super) mod tests {
             partitioned: false,
             configuration: false,
             condition: None,
-            binary: false,
+            format: Format::Text { reason: String::new() },
             bytes,
             blocks: 0,
             parts: Vec::new(),

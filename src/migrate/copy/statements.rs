@@ -1,6 +1,6 @@
 //! The two COPY statements of a table.
 
-use crate::plan::TablePlan;
+use crate::plan::{Format, TablePlan};
 use crate::sql;
 use crate::sql::{Blocks, Literal, Sql};
 
@@ -27,7 +27,7 @@ pub(super) fn write(table: &TablePlan, frozen: bool, format: &Sql) -> Sql {
 pub(super) fn format(table: &TablePlan, encoding: Option<&str>) -> Sql {
     match encoding {
         Some(encoding) => sql!("text, encoding {}", Literal::new(encoding)),
-        None => Sql::from(if table.binary { "binary" } else { "text" }),
+        None => Sql::from(if table.format == Format::Binary { "binary" } else { "text" }),
     }
 }
 
