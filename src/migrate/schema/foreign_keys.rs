@@ -49,7 +49,7 @@ pub(super) async fn restore<'a>(
     for table in tables.values_mut() {
         let mut added = Vec::new();
         for (entry, key) in table.drain(..) {
-            if run(client, &key, key.add.clone()).await? {
+            if run(&client, &key, key.add.clone()).await? {
                 added.push((entry, key));
             }
         }

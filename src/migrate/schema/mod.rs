@@ -12,9 +12,7 @@ mod manner;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
-
-use tokio::sync::OnceCell;
+use std::sync::{Arc, Mutex};
 
 pub(super) use self::builds::Builds;
 use self::judged::Failures;
@@ -45,7 +43,7 @@ pub(super) struct Archive {
     pieces: BTreeMap<u32, usize>,
     /// What the target has refused so far.
     missing: Mutex<Missing>,
-    session: OnceCell<Client>,
+    session: tokio::sync::Mutex<Option<Arc<Client>>>,
 }
 
 impl Archive {
@@ -77,13 +75,18 @@ impl Archive {
             sql,
             pieces,
             missing: Mutex::default(),
-            session: OnceCell::new(),
+            session: tokio::sync::Mutex::default(),
         })
     }
 
-    /// The session in the target that creates objects, one after the other.
-    async fn session(&self, context: &Context) -> Result<&Client, Error> {
-        self.session.get_or_try_init(|| batches::open(context, &self.database)).await
+    /// The session in the target that does one thing after the other: creates objects, keeps the journal.
+    /// Another one where that was lost while it was idle.
+    pub(super) async fn session(&self, context: &Context) -> Result<Arc<Client>, Error> {
+        let mut session = self.session.lock().await;
+        match &*session {
+            Some(client) if !client.is_closed() => Ok(Arc::clone(client)),
+            _ => Ok(Arc::clone(session.insert(Arc::new(batches::open(context, &self.database).await?)))),
+        }
     }
 
     fn piece(&self, entry: &Entry) -> Option<&Piece> {
@@ -194,7 +197,7 @@ impl Archive {
     pub(super) async fn restore_spared_privileges(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
         let mut script = self.privileges(|entry| !entry.is_schema())?;
         script.entries.retain(|entry| takes_from_owner(entry));
-        privileges::grant(context, self.session(context).await?, rights, &script).await
+        privileges::grant(context, &*self.session(context).await?, rights, &script).await
     }
 
     async fn grant(&self, context: &Context, manner: Manner<'_>, which: impl Fn(&Entry) -> bool) -> Result<(), Error> {
@@ -203,7 +206,7 @@ impl Archive {
         if manner.spare_owners {
             script.entries.retain(|entry| !takes_from_owner(entry));
         }
-        privileges::grant(context, self.session(context).await?, manner.rights, &script).await?;
+        privileges::grant(context, &*self.session(context).await?, manner.rights, &script).await?;
         if !owns_public && manner.rights.changes_public() {
             let left = self.privileges(|entry| which(entry) && entry.is_public_schema())?;
             self.leave(context, Reserved::Privileges, &left, "schema public belongs to somebody else");
@@ -245,7 +248,8 @@ impl Archive {
         manner: Manner<'_>,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let lent = Lent::lend(context, self.session(context).await?, manner.rights).await?;
+        let client = self.session(context).await?;
+        let lent = Lent::lend(context, &client, manner.rights).await?;
         let done = work.await;
         lent.take_back().await?;
         done
@@ -256,7 +260,7 @@ impl Archive {
         let mut failures = Failures::default();
         for group in batches::divide(self, entries) {
             context.check()?;
-            if batches::create(client, self, &group).await? {
+            if batches::create(&client, self, &group).await? {
                 self.narrate(context, &group);
             } else {
                 failures.add(judged::restore(context, self, manner, &write_list(group)).await?);
