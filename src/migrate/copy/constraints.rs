@@ -8,8 +8,8 @@ use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
 /// NOT VALID constraints of a table, lifted inside one transaction.
 ///
-/// The source's rows may break them, and came before them. Where the rows are brought once more they are there already,
-/// and would refuse what the source holds.
+/// The source's rows may break them, and came before them. Where the rows are brought once more, or into a table that was
+/// there, they are there already, and would refuse what the source holds.
 #[derive(Default)]
 pub(super) struct Lifted {
     restore: Vec<Sql>,
