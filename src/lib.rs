@@ -6,6 +6,7 @@
 //! argv, env ──cli──► Cli ──settings──► Settings
 //! Settings ──inspect──► Facts            what is on both servers, nothing judged
 //! Facts, Settings ──plan──► Plan         every choice made: method, tables, order, owners     (pure)
+//! Facts, Settings, Plan ──plan::outline──► Outline   what --dry-run prints                      (pure)
 //! Facts, Settings, Plan ──validate──► Vec<Finding>   an error stops here                      (pure)
 //! Plan ──migrate──► Events ──report──► log, progress, final blocks, JSON, exit code
 //! Facts, Settings ──plan::comparison──► Comparison ──verify──► Events                (afterwards, or by itself)
