@@ -83,6 +83,16 @@ impl SqlFile {
         &self.pieces
     }
 
+    /// What a piece says, without the settings in force; `None` when it is not in UTF-8.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn definition(&self, piece: &Piece) -> io::Result<Option<String>> {
+        let mut text = Vec::new();
+        self.append(piece, &mut text)?;
+        Ok(String::from_utf8(text).ok())
+    }
+
     /// What creates `pieces`, one after the other, in a session that has our settings; `None` when it is not in UTF-8.
     ///
     /// # Errors
@@ -94,11 +104,15 @@ impl SqlFile {
             if settings.replace(piece.settings) != Some(piece.settings) {
                 text.extend_from_slice(self.settings[piece.settings].as_bytes());
             }
-            let from = text.len();
-            text.resize(from + piece.length, 0);
-            self.file.read_exact_at(&mut text[from..], piece.offset)?;
+            self.append(piece, &mut text)?;
         }
         Ok(String::from_utf8(text).ok())
+    }
+
+    fn append(&self, piece: &Piece, text: &mut Vec<u8>) -> io::Result<()> {
+        let from = text.len();
+        text.resize(from + piece.length, 0);
+        self.file.read_exact_at(&mut text[from..], piece.offset)
     }
 }
 
@@ -263,6 +277,8 @@ COMMENT ON TABLE "public"."a" IS '
         let set = "SET default_table_access_method = heap;\n";
         let alone = file.text([table]).unwrap().unwrap();
         assert!(alone.starts_with(set) && alone.contains("CREATE TABLE"), "{alone}");
+        let definition = file.definition(table).unwrap().unwrap();
+        assert!(definition.trim_start().starts_with("CREATE TABLE"), "{definition}");
         let together = file.text([table, comment]).unwrap().unwrap();
         assert_eq!(together.matches(set).count(), 1, "{together}");
         assert!(!file.text([function]).unwrap().unwrap().starts_with("SET"));

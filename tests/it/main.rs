@@ -26,6 +26,7 @@ mod formats;
 mod harness;
 mod hiding;
 mod in_sync;
+mod indexes;
 mod interrupt;
 mod labels;
 mod large_objects;

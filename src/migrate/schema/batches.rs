@@ -86,6 +86,14 @@ fn may_hold_password(entry: &Entry) -> bool {
 
 impl Archive {
     pub(super) fn text<'a>(&self, pieces: impl IntoIterator<Item = &'a Piece>) -> Result<Option<String>, Error> {
-        self.sql.text(pieces).map_err(|cause| Error::new(Kind::Failed, "read the schema archive").caused_by(cause))
+        self.sql.text(pieces).map_err(unreadable)
     }
+
+    pub(super) fn definition(&self, piece: &Piece) -> Result<Option<String>, Error> {
+        self.sql.definition(piece).map_err(unreadable)
+    }
+}
+
+fn unreadable(cause: std::io::Error) -> Error {
+    Error::new(Kind::Failed, "read the schema archive").caused_by(cause)
 }

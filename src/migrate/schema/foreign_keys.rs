@@ -34,7 +34,7 @@ pub(super) async fn restore<'a>(
     let mut tables: BTreeMap<(u64, QualifiedName), OfTable<'_>> = BTreeMap::new();
     let keys = entries.iter().copied().filter(|entry| entry.is_foreign_key());
     for (entry, piece) in keys.filter_map(|entry| Some((entry, archive.piece(entry)?))) {
-        let Some(key) = archive.text([piece])?.as_deref().and_then(ForeignKey::read) else { continue };
+        let Some(key) = archive.definition(piece)?.as_deref().and_then(ForeignKey::read) else { continue };
         let bytes = bytes.get(&key.table).copied().unwrap_or_default();
         // To check a key that references a partitioned table afterwards leaves its parts unchecked, up to 17.
         if bytes >= SMALL && !content.partition_roots.contains(&key.references) {

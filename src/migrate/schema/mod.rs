@@ -217,7 +217,7 @@ impl Archive {
     fn privileges(&self, which: impl Fn(&Entry) -> bool) -> Result<Script, Error> {
         let entries = self.contents.entries.iter().filter(|entry| entry.is_privilege() && which(entry));
         let pieces = entries.filter_map(|entry| Some((entry, self.piece(entry)?)));
-        let text = |(entry, piece)| self.text([piece])?.ok_or_else(|| not_utf8(entry));
+        let text = |(entry, piece)| self.definition(piece)?.ok_or_else(|| not_utf8(entry));
         let texts = pieces.map(text).collect::<Result<Vec<_>, Error>>()?;
         Ok(Script::of(texts.iter().map(String::as_str)))
     }

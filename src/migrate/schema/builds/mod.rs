@@ -65,7 +65,9 @@ impl<'a> Builds<'a> {
                 continue;
             }
             let Some(piece) = archive.piece(entry).filter(|piece| piece.needs.iter().all(is_free)) else { continue };
-            let Some(definition) = archive.text([piece])?.as_deref().and_then(IndexDefinition::read) else { continue };
+            let Some(definition) = archive.definition(piece)?.as_deref().and_then(IndexDefinition::read) else {
+                continue;
+            };
             builds.entries.insert(entry.dump_id, entry);
             let IndexDefinition { table, index, create, finish, calls_out } = definition;
             if let Some(&bytes) = bytes.get(&table) {
