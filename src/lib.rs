@@ -6,6 +6,7 @@
 //! argv, env ──cli──► Cli ──settings──► Settings
 //! Settings ──inspect──► Facts            what is on both servers, nothing judged
 //! Facts, Settings ──plan──► Plan         every choice made: method, tables, order, owners     (pure)
+//! Facts, Settings, Plan ──plan::outline──► Outline   what --dry-run prints                      (pure)
 //! Facts, Settings, Plan ──validate──► Vec<Finding>   an error stops here                      (pure)
 //! Plan ──migrate──► Events ──report──► log, progress, final blocks, JSON, exit code
 //! Facts, Settings ──plan::comparison──► Comparison ──verify──► Events                (afterwards, or by itself)
@@ -36,8 +37,8 @@
 //! A publication lists the tables that can be replicated; its comment records the replica identities that were changed for
 //! that, until they are restored. A logical slot is created inside a transaction of a replication
 //! connection, whose snapshot is then exactly the point from which the slot streams. pg_dump writes one schema archive from
-//! that snapshot; pg_restore creates what rows need; workers copy tables and large objects in parallel, each table committed
-//! together with its line in the journal; pg_restore creates indexes, constraints and triggers. Then a subscription takes over the slot:
+//! that snapshot; pg_restore creates what rows need; workers copy tables, parts of large ones, and large objects in parallel, rows
+//! committed together with their line in the journal; pg_restore creates indexes, constraints and triggers. Then a subscription takes over the slot:
 //! no gap, no overlap. At the finish, when every table is ready and the slot has confirmed a goal that was fixed once, come
 //! the things that replication does not carry: sequences, tables without replica identity, changed large objects,
 //! materialized views. Then subscription, slot and publication are dropped. The dump method is the same without publication and slot.

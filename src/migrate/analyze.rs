@@ -7,21 +7,28 @@ use futures_util::future::try_join_all;
 
 use super::Context;
 use crate::error::Error;
+use crate::pg::{Client, PgError};
 use crate::plan::Content;
 use crate::sql;
-use crate::sql::QualifiedName;
+use crate::sql::{QualifiedName, Sql};
+
+/// Tables that are analyzed by one statement, and their bytes: a round trip each would take longer than small ones need.
+const TOGETHER: usize = 50;
+const TOGETHER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A table to analyze.
+#[derive(Clone, Copy)]
 pub(super) struct Unknown<'a> {
     table: &'a QualifiedName,
+    bytes: u64,
     /// Whether its partitions are tables of their own.
     root: bool,
 }
 
 /// Every table that was loaded but `known` ones, then partitioned tables, which autovacuum leaves out.
 pub(super) fn without<'a>(content: &'a Content, known: &BTreeSet<QualifiedName>) -> Vec<Unknown<'a>> {
-    let loaded = content.tables.iter().map(|table| Unknown { table: &table.name, root: false });
-    let roots = content.partition_roots.iter().map(|table| Unknown { table, root: true });
+    let loaded = content.tables.iter().map(|table| Unknown { table: &table.name, bytes: table.bytes, root: false });
+    let roots = content.partition_roots.iter().map(|table| Unknown { table, bytes: 0, root: true });
     loaded.chain(roots).filter(|unknown| !known.contains(unknown.table)).collect()
 }
 
@@ -34,26 +41,66 @@ pub(super) async fn analyze(
     tables: &[Unknown<'_>],
     jobs: usize,
 ) -> Result<Vec<String>, Error> {
+    let groups = divide(tables);
     let next = AtomicUsize::new(0);
     let worker = async || {
-        let _permit = context.builds.acquire().await;
         let mut client = None;
         let mut notices = Vec::new();
-        while let Some(&Unknown { table, root }) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let _permit = context.builds.acquire().await;
+            context.check()?;
             let client = match &client {
                 Some(client) => client,
-                None => client.insert(context.target.connect(database).await?),
+                None => client.insert(connect(context, database).await?),
             };
-            // Its partitions have their statistics already.
-            let only = if root && client.version().analyzes_roots_alone() { "only " } else { "" };
-            match client.run(format!("analyze {table}"), sql!("analyze {}{}", only, table)).await {
-                Err(error) if error.is_refusal() => {
-                    notices.push(format!("table {table} has no new statistics: {}", error.words()));
+            if run(client, group).await?.is_none() {
+                continue;
+            }
+            for table in group {
+                if let Some(refusal) = run(client, std::slice::from_ref(table)).await? {
+                    notices.push(format!("table {} has no new statistics: {refusal}", table.table));
                 }
-                outcome => outcome?,
             }
         }
         Ok::<_, Error>(notices)
     };
-    Ok(try_join_all((0..jobs.min(tables.len())).map(|_| worker())).await?.concat())
+    Ok(try_join_all((0..jobs.min(groups.len())).map(|_| worker())).await?.concat())
+}
+
+/// Each table's statistics are a transaction of their own, and nothing depends on when they are on disk.
+async fn connect(context: &Context, database: &str) -> Result<Client, PgError> {
+    let client = context.target.connect(database).await?;
+    client.run("prepare to analyze", "set synchronous_commit = off").await?;
+    Ok(client)
+}
+
+/// Groups of like tables, in their order.
+fn divide<'a>(tables: &[Unknown<'a>]) -> Vec<Vec<Unknown<'a>>> {
+    let mut groups: Vec<Vec<Unknown<'_>>> = Vec::new();
+    for &table in tables {
+        match groups.last_mut() {
+            Some(group)
+                if group.len() < TOGETHER
+                    && group.iter().all(|other| other.root == table.root)
+                    && group.iter().map(|other| other.bytes).sum::<u64>() + table.bytes <= TOGETHER_BYTES =>
+            {
+                group.push(table);
+            }
+            _ => groups.push(vec![table]),
+        }
+    }
+    groups
+}
+
+/// What the server said, if it refused.
+async fn run(client: &Client, group: &[Unknown<'_>]) -> Result<Option<String>, PgError> {
+    let [first, rest @ ..] = group else { return Ok(None) };
+    let doing = if rest.is_empty() { format!("analyze {}", first.table) } else { "analyze tables".to_owned() };
+    // Partitions have their statistics already.
+    let only = if first.root && client.version().analyzes_roots_alone() { "only " } else { "" };
+    let names = Sql::join(group.iter().map(|table| sql!("{}{}", only, table.table)), ", ");
+    match client.run(doing, sql!("analyze {}", names)).await {
+        Err(error) if error.is_refusal() => Ok(Some(error.words())),
+        outcome => outcome.map(|()| None),
+    }
 }

@@ -152,8 +152,8 @@ impl<'a> Run<'a> {
         archive.restore_before_data(context, manner).await?;
 
         self.stage(Stage::Copy);
-        let (large_objects, shares) =
-            Carrying::divide(context, name, snapshot.name(), &migration.rights.owners).await?;
+        let target = archive.session(context).await?;
+        let (large_objects, shares) = Carrying::divide(context, &snapshot, &target, &migration.rights.owners).await?;
         let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
         let tables = copy::Work::tables(&content.tables, load);
         let work: Vec<_> = tables.chain(shares.into_iter().map(copy::Work::LargeObjects)).collect();
@@ -184,21 +184,20 @@ impl<'a> Run<'a> {
         archive.restore_privileges(context, manner).await?;
 
         if migration.transfer == Transfer::SlotHandOver {
-            let client = context.target.connect(name).await?;
-            replication::take_over_slot(context, &client, names, content).await?;
+            replication::take_over_slot(context, &*archive.session(context).await?, names, content).await?;
             // The target may take seconds to start the worker: another database gets the turn.
             self.set_turn(None);
             self.watch(content).await?.until(Goal::Streaming).await?;
-            journal::complete(&client).await?;
+            journal::complete(&*archive.session(context).await?).await?;
             self.set_progress(Progress::Replicating);
             self.settle(migration, &archive).await?;
             return self.replicate_until_told(content, Some(&archive), &migration.rights).await;
         }
-        journal::complete(&context.target.connect(name).await?).await?;
+        journal::complete(&*archive.session(context).await?).await?;
         self.settle(migration, &archive).await?;
         self.stage(Stage::Finish);
         let mut failures = self.refresh(content).await?;
-        journal::end(&context.target.connect(name).await?).await?;
+        journal::end(&*archive.session(context).await?).await?;
         self.set_progress(Progress::Complete);
         failures.extend(self.hand_over(content, Some(&archive), &migration.rights).await?);
         complete_but(&failures)

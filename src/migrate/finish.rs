@@ -56,7 +56,7 @@ pub(super) async fn large_objects(
     owners: &Owners,
 ) -> Result<Vec<String>, Error> {
     let snapshot = Snapshot::take(context, database).await?;
-    let (all, shares) = Carrying::divide(context, database, snapshot.name(), owners).await?;
+    let (all, shares) = Carrying::divide(context, &snapshot, &context.target.connect(database).await?, owners).await?;
     pool.copy(database, snapshot.name(), shares.into_iter().map(Work::LargeObjects).collect(), None).await?;
     snapshot.release().await;
     Ok(all.conclude(database))

@@ -22,7 +22,8 @@ use crate::tools::Script;
 const AT_ONCE: usize = 200;
 
 /// Grants all of `script`. What was announced is left to an administrator; roles that are not there are passed over.
-pub(super) async fn grant(context: &Context, database: &str, rights: &Rights, script: &Script) -> Result<(), Error> {
+pub(super) async fn grant(context: &Context, client: &Client, rights: &Rights, script: &Script) -> Result<(), Error> {
+    let database = client.database();
     let (absent, statements): (Vec<Sql>, Vec<Sql>) =
         script.statements().partition(|statement| is_on_any(statement, &rights.absent));
     for statement in absent {
@@ -35,7 +36,6 @@ pub(super) async fn grant(context: &Context, database: &str, rights: &Rights, sc
         let reason = "it takes rights from an owner that the object does not have yet".to_owned();
         context.leave(Some(database), Reserved::Privileges, statement, reason);
     }
-    let client = context.target.connect(database).await?;
     let mut failures = Vec::new();
     for batch in statements.chunks(AT_ONCE) {
         context.check()?;
@@ -45,7 +45,7 @@ pub(super) async fn grant(context: &Context, database: &str, rights: &Rights, sc
             Err(error) => return Err(error.into()),
         }
         for statement in batch {
-            failures.extend(grant_one(context, &client, rights, statement).await?);
+            failures.extend(grant_one(context, client, rights, statement).await?);
         }
     }
     match failures.as_slice() {
@@ -84,20 +84,19 @@ select exists (
 /// that. On the source they had it once, or a superuser gave it to them.
 ///
 /// Every loan is committed together with its record in the journal: whatever ends the run, what is lent is known.
-pub(super) struct Lent {
-    client: Client,
+pub(super) struct Lent<'a> {
+    client: &'a Client,
     any: bool,
 }
 
-impl Lent {
+impl<'a> Lent<'a> {
     /// Lends, where it is needed.
-    pub(super) async fn lend(context: &Context, database: &str, rights: &Rights) -> Result<Self, Error> {
-        let client = context.target.connect(database).await?;
+    pub(super) async fn lend(context: &Context, client: &'a Client, rights: &Rights) -> Result<Self, Error> {
         let mut lent = Self { client, any: false };
         if context.target_superuser || !rights.owners.kept {
             return Ok(lent);
         }
-        let source = context.source.connect(database).await?;
+        let source = context.source.connect(client.database()).await?;
         for row in source.query("list owners of objects", OWNERS, &[]).await? {
             let (schema, owner): (String, String) = (source.get(&row, 0)?, source.get(&row, 1)?);
             if !rights.owners.keeps(&owner) {
@@ -119,7 +118,7 @@ impl Lent {
     /// Takes back what was lent.
     pub(super) async fn take_back(self) -> Result<(), Error> {
         if self.any {
-            take_back(&self.client).await?;
+            take_back(self.client).await?;
         }
         Ok(())
     }

@@ -18,6 +18,9 @@ const REMIND: Duration = Duration::from_secs(10);
 /// How long the creation of a slot may wait for transactions that were there before it.
 const SLOT_LIMIT: Duration = Duration::from_secs(1800);
 
+const LARGE_OBJECTS: &str = "
+select count(*), pg_catalog.pg_relation_size('pg_catalog.pg_largeobject') from pg_catalog.pg_largeobject_metadata";
+
 /// A transaction that keeps the snapshot alive. Dropping it ends the snapshot.
 pub(super) struct Snapshot {
     holder: Client,
@@ -58,6 +61,14 @@ impl Snapshot {
     /// What SET TRANSACTION SNAPSHOT and `pg_dump --snapshot` take.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Large objects that it shows, and about how many bytes they have.
+    pub(super) async fn large_objects(&self) -> Result<(i64, i64), PgError> {
+        let rows = self.holder.simple("count large objects", LARGE_OBJECTS).await?;
+        let mut numbers =
+            rows.into_iter().flatten().map(|value| value.and_then(|value| value.parse().ok()).unwrap_or(0));
+        Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
     }
 
     /// Ends the snapshot, and with it the VACUUM horizon that it held back on the source. Everything has been read: a

@@ -51,6 +51,11 @@ impl Client {
         self.version
     }
 
+    /// Whether the session is known to have ended.
+    pub fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+
     /// Asks for rows, in one round trip. `doing` says what for, in errors.
     pub async fn query(
         &self,

@@ -16,13 +16,18 @@ pub(super) fn jobs(facts: &Facts, wanted: Option<NonZeroUsize>) -> usize {
 }
 
 fn default_jobs(facts: &Facts) -> usize {
-    usize::try_from(room(facts).clamp(1, DEFAULT_JOBS)).unwrap_or(1)
+    // On the target as many index builds go on at the same time.
+    let jobs = room(&facts.source).min(room(&facts.target) / 2);
+    usize::try_from(jobs.clamp(1, DEFAULT_JOBS)).unwrap_or(1)
 }
 
 /// Connections that both servers can give us.
-fn room(facts: &Facts) -> i64 {
-    let room = |server: &ServerFacts| server.free_connections() - SPARE_CONNECTIONS;
+fn both(facts: &Facts) -> i64 {
     room(&facts.source).min(room(&facts.target))
+}
+
+fn room(server: &ServerFacts) -> i64 {
+    server.free_connections() - SPARE_CONNECTIONS
 }
 
 /// Databases in work at the same time, whatever the number of copy workers: schema restores and index builds of several
@@ -38,7 +43,7 @@ const WAITING: i64 = 32;
 /// Databases at work at the same time, and those in all that are begun and not ended, besides `jobs` connections that copy.
 pub(super) fn databases(facts: &Facts, jobs: usize) -> (usize, usize) {
     let at_work = jobs.max(DATABASES_AT_WORK);
-    let left = room(facts).saturating_sub(i64::try_from(jobs).unwrap_or(i64::MAX));
+    let left = both(facts).saturating_sub(i64::try_from(jobs).unwrap_or(i64::MAX));
     let waiting = usize::try_from((left / WAITING_CONNECTIONS).clamp(0, WAITING)).unwrap_or(0);
     (at_work, at_work.max(waiting))
 }

@@ -375,7 +375,7 @@ fn system_excluded_and_provider_roles_are_left_out_with_their_memberships() {
 fn jobs_leave_room_for_others_on_both_servers() {
     let mut example = Example::new();
     assert_eq!((example.plan().jobs, example.plan().index_jobs), (4, 4));
-    example.facts.target.connections = 90;
+    example.facts.target.connections = 88;
     assert_eq!(example.plan().jobs, 2);
     example.facts.source.connections = 97;
     assert_eq!(example.plan().jobs, 1);

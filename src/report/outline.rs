@@ -116,7 +116,9 @@ fn table(table: &TableOutline) -> String {
     let parts = if table.parts > 1 { format!(", {} parts", table.parts) } else { String::new() };
     let text = table.format_reason.as_ref().map(|reason| format!(", text: {reason}")).unwrap_or_default();
     let again = table.copied_again.map(|reason| format!(", once more at the finish: {reason}")).unwrap_or_default();
-    format!("    {}: {}, {rows}{parts}{text}{again}", table.name, size(table.bytes))
+    // A line break in a name must not begin a line.
+    let name = table.name.replace(char::is_control, "?");
+    format!("    {name}: {}, {rows}{parts}{text}{again}", size(table.bytes))
 }
 
 #[cfg(test)]
@@ -186,6 +188,12 @@ mod tests {
             public.orders: 1.5 kB, about 7 rows, 3 parts
             public.log: 500 B, rows never counted, text: a type, once more at the finish: it is unlogged
         ");
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line() {
+        let outline = shop(vec![table("public.\"a\nDatabase 'x': dump\"", 1)]);
+        assert!(lines(&outline, true).iter().all(|line| !line.contains('\n')));
     }
 
     #[test]

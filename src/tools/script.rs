@@ -5,8 +5,9 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::list_file;
-use super::lex::end_of_statement;
+use super::lex::statements;
 use super::process::ToolCommand;
+use super::sql_file::divide;
 use super::{ClientTools, ToolError};
 use crate::sql::{QualifiedName, Sql};
 
@@ -23,42 +24,36 @@ impl Script {
         self.entries.iter().flatten().map(Sql::from_archive)
     }
 
-    /// Reads what `pg_restore --file=-` wrote. What stands before the first entry sets up a session of psql.
+    /// Reads what `pg_restore --verbose --file=-` wrote. What stands before the first entry sets up a session of psql.
     fn parse(text: &str) -> Self {
-        let mut entries: Vec<Vec<String>> = Vec::new();
-        let mut group: Option<String> = None;
-        let mut rest = text;
-        while let Some(at) = rest.find(|c: char| !c.is_whitespace()) {
-            rest = &rest[at..];
-            if rest.starts_with("--") || rest.starts_with('\\') {
-                let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-                if line.starts_with("-- Name: ") || line.starts_with("-- Statistics for Name: ") {
-                    entries.push(Vec::new());
-                }
-                rest = after;
-                continue;
-            }
-            let (statement, after) = rest.split_at(end_of_statement(rest));
-            rest = after;
-            let Some(entry) = entries.last_mut() else { continue };
-            if statement.starts_with("SET default_") {
-                continue;
-            }
-            if statement.starts_with("SET SESSION AUTHORIZATION ") {
-                group = Some(statement.to_owned());
-            } else if let Some(begun) = &mut group {
-                begun.push('\n');
-                begun.push_str(statement);
-                if statement.starts_with("RESET SESSION AUTHORIZATION") {
-                    entry.extend(group.take());
-                }
-            } else {
-                entry.push(statement.to_owned());
-            }
-        }
-        entries.retain(|entry| !entry.is_empty());
+        let (pieces, _) = divide(text.as_bytes());
+        Self::of(pieces.iter().map(|piece| piece.within(text)))
+    }
+
+    /// Entries, each from its SQL.
+    pub fn of<'a>(entries: impl IntoIterator<Item = &'a str>) -> Self {
+        let entries = entries.into_iter().map(statements_of_entry).filter(|entry| !entry.is_empty()).collect();
         Self { entries }
     }
+}
+
+fn statements_of_entry(text: &str) -> Vec<String> {
+    let mut entry = Vec::new();
+    let mut group: Option<String> = None;
+    for statement in statements(text).filter(|statement| !statement.starts_with("SET default_")) {
+        if statement.starts_with("SET SESSION AUTHORIZATION ") {
+            group = Some(statement.to_owned());
+        } else if let Some(begun) = &mut group {
+            begun.push('\n');
+            begun.push_str(statement);
+            if statement.starts_with("RESET SESSION AUTHORIZATION") {
+                entry.extend(group.take());
+            }
+        } else {
+            entry.push(statement.to_owned());
+        }
+    }
+    entry
 }
 
 /// What the planner knows about one relation.
@@ -122,6 +117,7 @@ pub async fn script(
     }
     let list = list_file(list).map_err(ToolError::List)?;
     let text = ToolCommand::new(&tools.pg_restore)
+        .arg("--verbose")
         .option("--file", "-")
         .option("--use-list", list.path())
         .arg(archive)
@@ -136,7 +132,7 @@ mod tests {
 
     #[test]
     fn statistics_name_their_relation() {
-        let text = "SET client_encoding = 'UTF8';\n\n--\n-- Statistics for Name: t; Type: STATISTICS DATA; Schema: a b; Owner: -\n--\n\n\
+        let text = "SET client_encoding = 'UTF8';\n\n--\n-- TOC entry 5 (class 0 OID 0)\n-- Statistics for Name: t; Type: STATISTICS DATA; Schema: a b; Owner: -\n--\n\n\
              SELECT * FROM pg_catalog.pg_restore_relation_stats(\n\t'version', '150018'::integer,\n\t'schemaname', 'a b',\n\
              \t'relname', 'it''s; 1',\n\t'relpages', '1'::integer\n);\n\
              SELECT * FROM pg_catalog.pg_restore_attribute_stats(\n\t'schemaname', 'a b',\n\t'most_common_vals', '{1}'::text\n);\n";
@@ -161,6 +157,7 @@ SET statement_timeout = 0;
 SELECT pg_catalog.set_config('search_path', '', false);
 
 --
+-- TOC entry 6 (class 0 OID 0)
 -- Name: TABLE "a;b"; Type: ACL; Schema: s; Owner: app
 --
 
@@ -172,6 +169,7 @@ RESET SESSION AUTHORIZATION;
 
 
 --
+-- TOC entry 7 (class 3466 OID 16400)
 -- Name: et; Type: EVENT TRIGGER; Schema: -; Owner: app
 --
 

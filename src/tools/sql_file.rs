@@ -37,6 +37,14 @@ pub struct Piece {
     settings: usize,
 }
 
+impl Piece {
+    /// Its part of the text that it was found in.
+    pub(super) fn within<'a>(&self, text: &'a str) -> &'a str {
+        let from = usize::try_from(self.offset).unwrap_or(usize::MAX);
+        text.get(from..from.saturating_add(self.length)).unwrap_or_default()
+    }
+}
+
 impl SqlFile {
     /// Writes the SQL of those entries of `archive` that are in `list`, the text of [`Toc::write_list`](super::Toc::write_list), to `path`.
     /// Statements that give objects to their owners are left out with `no_owner`.
@@ -95,7 +103,7 @@ impl SqlFile {
 }
 
 /// Finds the entries. A comment counts only outside of everything quoted: function bodies may hold the like.
-fn divide(text: &[u8]) -> (Vec<Piece>, Vec<String>) {
+pub(super) fn divide(text: &[u8]) -> (Vec<Piece>, Vec<String>) {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut all_settings = vec![String::new()];
     let mut in_force: Vec<(String, String)> = Vec::new();

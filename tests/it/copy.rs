@@ -128,3 +128,23 @@ fn a_row_that_is_refused_ends_the_copy_of_its_table_at_once() {
     let read: u32 = pair.source.value("app", read).parse().unwrap();
     assert!(read < ROWS / 2, "{read} of {ROWS} rows were read from the source");
 }
+
+#[test]
+fn rows_that_break_a_constraint_that_is_not_valid_go_into_a_table_that_is_there() {
+    let Some(pair) = Pair::start() else { return };
+    let definitions = "CREATE TABLE parent (n int); CREATE TABLE child () INHERITS (parent)";
+    let constraints = "ALTER TABLE parent ADD CONSTRAINT \"new rule\" CHECK (n > 0) NOT VALID;
+                       ALTER TABLE child ADD CONSTRAINT own CHECK (n < 10) NOT VALID;
+                       COMMENT ON CONSTRAINT own ON child IS 'from now on'";
+    for cluster in [&pair.source, &pair.target] {
+        cluster.create_database("app");
+        cluster.sql("app", definitions);
+    }
+    pair.source.sql("app", "INSERT INTO parent VALUES (-1), (2); INSERT INTO child VALUES (-3), (44)");
+    for cluster in [&pair.source, &pair.target] {
+        cluster.sql("app", constraints);
+    }
+    pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+}

@@ -8,14 +8,15 @@ use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
 /// NOT VALID constraints of a table, lifted inside one transaction.
 ///
-/// The source's rows may break them, and came before them. Where the rows are brought once more they are there already,
-/// and would refuse what the source holds.
+/// The source's rows may break them, and came before them. Where the rows are brought once more, or into a table that was
+/// there, they are there already, and would refuse what the source holds.
 #[derive(Default)]
 pub(super) struct Lifted {
     restore: Vec<Sql>,
 }
 
-/// Those that a table inherits are the topmost table's that has them; to lift them there lifts them from all below.
+/// Those that a table inherits are the topmost table's that has them; to lift them there lifts them from all below. Only an
+/// owner may: those of others stay, and let pass what does not break them.
 const NOT_VALID: &str = "
 with recursive line(oid) as (
     select $1::text::pg_catalog.regclass::oid
@@ -27,7 +28,7 @@ from line l
 join pg_catalog.pg_constraint c on c.conrelid = l.oid
 join pg_catalog.pg_class r on r.oid = l.oid
 join pg_catalog.pg_namespace n on n.oid = r.relnamespace
-where c.contype in ('c', 'n') and c.coninhcount = 0 and exists (
+where c.contype in ('c', 'n') and c.coninhcount = 0 and pg_catalog.pg_has_role(r.relowner, 'USAGE') and exists (
     select from pg_catalog.pg_constraint o
     where o.conrelid = $1::text::pg_catalog.regclass and o.conname = c.conname and o.contype = c.contype
       and not o.convalidated)";

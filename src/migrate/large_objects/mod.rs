@@ -15,6 +15,7 @@ use tokio_postgres::types::Type;
 
 use self::metadata::Metadata;
 use super::copy::Sessions;
+use super::snapshot::Snapshot;
 use super::{Context, journal};
 use crate::error::Error;
 use crate::events::Event;
@@ -55,9 +56,6 @@ pub(super) struct Share {
     pub(super) bytes: u64,
 }
 
-const COUNT: &str = "
-select count(*), pg_catalog.pg_relation_size('pg_catalog.pg_largeobject') from pg_catalog.pg_largeobject_metadata";
-
 /// Every so many of them in order.
 const BOUNDS: &str = "
 select array(select m.oid from (
@@ -68,25 +66,25 @@ const ROLES: &str = "select array(select rolname::text from pg_catalog.pg_roles)
 
 impl Carrying {
     /// Divides the large objects that `snapshot` shows among workers. There is nothing to divide when the source has none and
-    /// the target none of this migration. An error when the target has others.
+    /// the target, where `target` is connected, none of this migration. An error when the target has others.
     pub(super) async fn divide(
         context: &Context,
-        database: &str,
-        snapshot: &str,
+        snapshot: &Snapshot,
+        target: &Client,
         owners: &Owners,
     ) -> Result<(Arc<Self>, Vec<Share>), Error> {
-        let sessions = Sessions::open(context, database, snapshot).await?;
-        let (source, target) = sessions.ends();
-        let row = source.one("count large objects", COUNT, &[]).await?;
-        let (count, bytes): (i64, i64) = (source.get(&row, 0)?, source.get(&row, 1)?);
-        let row = target.one("list roles", ROLES, &[]).await?;
-        let roles = target.get::<Vec<String>>(&row, 0)?.into_iter().collect();
-        let all = Arc::new(Self { owners: owners.clone(), roles, tally: Mutex::default() });
+        let mut all = Self { owners: owners.clone(), roles: BTreeSet::new(), tally: Mutex::default() };
+        let (count, bytes) = snapshot.large_objects().await?;
         if count > 0 {
             journal::own_large_objects(target).await?;
         } else if !journal::has_large_objects(target).await? {
-            return Ok((all, Vec::new()));
+            return Ok((Arc::new(all), Vec::new()));
         }
+        let row = target.one("list roles", ROLES, &[]).await?;
+        all.roles = target.get::<Vec<String>>(&row, 0)?.into_iter().collect();
+        let all = Arc::new(all);
+        let sessions = Sessions::open(context, target.database(), snapshot.name()).await?;
+        let (source, _) = sessions.ends();
         let row = source.one("divide large objects", BOUNDS, &[(&share_size(count, bytes), Type::INT8)]).await?;
         let ranges = ranges(&source.get::<Vec<u32>>(&row, 0)?);
         let each = u64::try_from(bytes).unwrap_or(0) / ranges.len() as u64;

@@ -45,7 +45,7 @@ pub(super) async fn restore<'a>(
         return Ok(entries);
     }
     // None of the rows are looked at yet: each takes a moment, but locks two tables, in an order of its own.
-    let client = batches::open(context, archive.database()).await?;
+    let client = archive.session(context).await?;
     for table in tables.values_mut() {
         let mut added = Vec::new();
         for (entry, key) in table.drain(..) {

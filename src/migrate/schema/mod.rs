@@ -12,7 +12,7 @@ mod manner;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 pub(super) use self::builds::Builds;
 use self::judged::Failures;
@@ -23,6 +23,7 @@ use super::{Context, extensions, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
 use crate::logger;
+use crate::pg::Client;
 use crate::plan::{Content, Rights};
 use crate::sql::names::PREFIX;
 use crate::tools::{
@@ -42,6 +43,7 @@ pub(super) struct Archive {
     pieces: BTreeMap<u32, usize>,
     /// What the target has refused so far.
     missing: Mutex<Missing>,
+    session: tokio::sync::Mutex<Option<Arc<Client>>>,
 }
 
 impl Archive {
@@ -62,11 +64,29 @@ impl Archive {
         };
         tools::dump_schema(&context.tools, &from, request, &context.cancel).await?;
         let contents = tools::contents(&context.tools, &file, &context.cancel).await?;
-        let list = contents.write_list(|entry| !entry.is_privilege() && !entry.is_statistics());
+        let list = contents.write_list(|entry| !entry.is_statistics());
         let path = new_file(context, ".sql")?;
         let sql = SqlFile::write(&context.tools, &file, &list, !rights.owners.kept, &path, &context.cancel).await?;
         let pieces = sql.pieces().iter().enumerate().map(|(at, piece)| (piece.dump_id, at)).collect();
-        Ok(Self { database: database.to_owned(), file, contents, sql, pieces, missing: Mutex::default() })
+        Ok(Self {
+            database: database.to_owned(),
+            file,
+            contents,
+            sql,
+            pieces,
+            missing: Mutex::default(),
+            session: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The session in the target that does one thing after the other: creates objects, keeps the journal.
+    /// Another one where that was lost while it was idle.
+    pub(super) async fn session(&self, context: &Context) -> Result<Arc<Client>, Error> {
+        let mut session = self.session.lock().await;
+        match &*session {
+            Some(client) if !client.is_closed() => Ok(Arc::clone(client)),
+            _ => Ok(Arc::clone(session.insert(Arc::new(batches::open(context, &self.database).await?)))),
+        }
     }
 
     fn piece(&self, entry: &Entry) -> Option<&Piece> {
@@ -175,29 +195,31 @@ impl Archive {
 
     /// The privileges that waited for the end of replication.
     pub(super) async fn restore_spared_privileges(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
-        let mut script = self.privileges(context, |entry| !entry.is_schema()).await?;
+        let mut script = self.privileges(|entry| !entry.is_schema())?;
         script.entries.retain(|entry| takes_from_owner(entry));
-        privileges::grant(context, &self.database, rights, &script).await
+        privileges::grant(context, &*self.session(context).await?, rights, &script).await
     }
 
     async fn grant(&self, context: &Context, manner: Manner<'_>, which: impl Fn(&Entry) -> bool) -> Result<(), Error> {
         let owns_public = manner.rights.owns_public;
-        let mut script =
-            self.privileges(context, |entry| which(entry) && (owns_public || !entry.is_public_schema())).await?;
+        let mut script = self.privileges(|entry| which(entry) && (owns_public || !entry.is_public_schema()))?;
         if manner.spare_owners {
             script.entries.retain(|entry| !takes_from_owner(entry));
         }
-        privileges::grant(context, &self.database, manner.rights, &script).await?;
+        privileges::grant(context, &*self.session(context).await?, manner.rights, &script).await?;
         if !owns_public && manner.rights.changes_public() {
-            let left = self.privileges(context, |entry| which(entry) && entry.is_public_schema()).await?;
+            let left = self.privileges(|entry| which(entry) && entry.is_public_schema())?;
             self.leave(context, Reserved::Privileges, &left, "schema public belongs to somebody else");
         }
         Ok(())
     }
 
-    async fn privileges(&self, context: &Context, which: impl Fn(&Entry) -> bool) -> Result<Script, Error> {
-        let list = self.contents.write_list(|entry| entry.is_privilege() && which(entry));
-        Ok(tools::script(&context.tools, &self.file, &list, &context.cancel).await?)
+    fn privileges(&self, which: impl Fn(&Entry) -> bool) -> Result<Script, Error> {
+        let entries = self.contents.entries.iter().filter(|entry| entry.is_privilege() && which(entry));
+        let pieces = entries.filter_map(|entry| Some((entry, self.piece(entry)?)));
+        let text = |(entry, piece)| self.text([piece])?.ok_or_else(|| not_utf8(entry));
+        let texts = pieces.map(text).collect::<Result<Vec<_>, Error>>()?;
+        Ok(Script::of(texts.iter().map(String::as_str)))
     }
 
     fn leave(&self, context: &Context, kind: Reserved, script: &Script, reason: &str) {
@@ -226,14 +248,15 @@ impl Archive {
         manner: Manner<'_>,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let lent = Lent::lend(context, &self.database, manner.rights).await?;
+        let client = self.session(context).await?;
+        let lent = Lent::lend(context, &client, manner.rights).await?;
         let done = work.await;
         lent.take_back().await?;
         done
     }
 
     async fn create(&self, context: &Context, manner: Manner<'_>, entries: &[&Entry]) -> Result<Failures, Error> {
-        let client = batches::open(context, &self.database).await?;
+        let client = self.session(context).await?;
         let mut failures = Failures::default();
         for group in batches::divide(self, entries) {
             context.check()?;
@@ -266,6 +289,11 @@ fn new_file(context: &Context, suffix: &str) -> Result<PathBuf, Error> {
         .tempfile_in(&context.directory)
         .and_then(|file| file.into_temp_path().keep().map_err(|error| error.error))
         .map_err(|error| Error::new(Kind::Failed, "create a file for the schema archive").caused_by(error))
+}
+
+fn not_utf8(entry: &Entry) -> Error {
+    Error::new(Kind::Failed, format!("{entry} has a name that is not UTF-8"))
+        .hint("rename it, or give the source database an encoding: SQL_ASCII does not say what its bytes mean")
 }
 
 /// Whether a subscription needs an entry in order to find rows.
