@@ -4,6 +4,7 @@ import glob
 import os
 import shutil
 import subprocess
+import zlib
 
 # What differs from what initdb leaves; the report lists it. A migration of twenty databases by replication needs that many slots
 # and workers.
@@ -20,8 +21,10 @@ TARGET_SETTINGS = {
     "max_worker_processes": "48",
 }
 USER = "postgres"
-# Both have this one, on addresses of their own.
-PORT = "54390"
+# All that is kept between runs.
+DIRECTORY = os.environ.get("BENCH_DIR", "/var/tmp/pg_migrate-bench")
+# Both servers have this one, on addresses of their own; benchmarks in two directories do not meet.
+PORT = str(20000 + zlib.crc32(DIRECTORY.encode()) % 10000)
 
 
 def address(settings):

@@ -15,6 +15,7 @@ continued. Every run begins with a new, empty target server, both servers' check
 """
 
 import datetime
+import fcntl
 import hashlib
 import json
 import os
@@ -69,12 +70,17 @@ class Tool:
 class Bench:
     def __init__(self):
         self.scale = float(os.environ.get("BENCH_SCALE", "1"))
-        self.directory = os.environ.get("BENCH_DIR", "/var/tmp/pg_migrate-bench")
+        self.directory = cluster.DIRECTORY
         self.program = os.environ.get("PG_MIGRATE", f"{ROOT}/target/release/pg_migrate")
         cluster.call("mkdir", "-p", self.directory)
-        if len(f"{self.directory}/sources/A-0.05-15/.s.PGSQL.54390") > 100:
+        if len(f"{self.directory}/sources/A-0.025/.s.PGSQL.{cluster.PORT}") > 100:
             raise SystemExit(f"bench: BENCH_DIR={self.directory} is too long for the name of a socket")
         os.makedirs(f"{self.directory}/results", exist_ok=True)
+        self.lock = open(f"{self.directory}/lock", "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"bench: another benchmark runs in {self.directory}; wait, or set BENCH_DIR") from None
         started = datetime.datetime.now().strftime("%Y-%m-%dT%H%M%S")
         self.results = os.environ.get("BENCH_RESULTS", f"{self.directory}/results/{started}.jsonl")
         self.empty = Cluster(f"{self.directory}/empty")
@@ -244,8 +250,7 @@ def machine():
 
 def disk():
     """Device and file system below the benchmark's directory."""
-    directory = os.environ.get("BENCH_DIR", "/var/tmp/pg_migrate-bench")
-    done = subprocess.run(["df", "--output=source,fstype", directory], capture_output=True, text=True)
+    done = subprocess.run(["df", "--output=source,fstype", cluster.DIRECTORY], capture_output=True, text=True)
     device, kind = done.stdout.split("\n")[1].split()
     try:
         with open(f"/sys/class/block/{os.path.basename(device)}/queue/rotational") as file:
