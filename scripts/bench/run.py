@@ -152,8 +152,10 @@ class Bench:
                 measuring.terminate()
                 measuring.wait()
                 raise
+        if measuring.returncode == 130:
+            raise KeyboardInterrupt(f"while measuring {tool.name}")
         if measuring.returncode != 0:
-            raise KeyboardInterrupt
+            raise SystemExit(f"bench: measuring {tool.name} ended with {measuring.returncode}")
         took = json.loads(measured)
         after = [source.cpu(), self.target.cpu()]
         busy = cpu_of_machine() - busy
@@ -264,11 +266,15 @@ def say(what):
     print(f"bench: {what}", file=sys.stderr, flush=True)
 
 
+def interrupted(signal_, _frame):
+    raise KeyboardInterrupt(f"by {signal.Signals(signal_).name}")
+
+
 if __name__ == "__main__":
     # SIGINT as well: it is ignored in what a shell runs in the background.
     for interrupt in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(interrupt, signal.default_int_handler)
+        signal.signal(interrupt, interrupted)
     try:
         Bench().main()
-    except KeyboardInterrupt:
-        sys.exit("bench: interrupted; render.py shows what there is")
+    except KeyboardInterrupt as reason:
+        sys.exit(f"bench: interrupted {reason}; render.py shows what there is")
