@@ -28,6 +28,8 @@
 //! | why a database is dumped rather than replicated | [`plan`] |
 //! | why validation refused: the id in brackets in its output | [`validate`], a file per topic |
 //! | how one database is moved, step by step | [`migrate`], from its `database.rs` |
+//! | how definitions are restored, when an index is built | `schema` in [`migrate`] |
+//! | what is copied together, in parts, in which format | `parts` and `format` in [`plan`], `copy` in [`migrate`] |
 //! | what proves that two databases are equal | [`verify`] |
 //! | arguments of pg_dump and pg_restore, harmless restore errors | [`tools`] |
 //! | a line of the log, a field of the JSON, the exit code | [`report`], [`error`] |
@@ -35,13 +37,15 @@
 //! # How a database is moved
 //!
 //! A publication lists the tables that can be replicated; its comment records the replica identities that were changed for
-//! that, until they are restored. A logical slot is created inside a transaction of a replication
-//! connection, whose snapshot is then exactly the point from which the slot streams. pg_dump writes one schema archive from
-//! that snapshot; pg_restore creates what rows need; workers copy tables, parts of large ones, and large objects in parallel, rows
-//! committed together with their line in the journal; pg_restore creates indexes, constraints and triggers. Then a subscription takes over the slot:
-//! no gap, no overlap. At the finish, when every table is ready and the slot has confirmed a goal that was fixed once, come
-//! the things that replication does not carry: sequences, tables without replica identity, changed large objects,
-//! materialized views. Then subscription, slot and publication are dropped. The dump method is the same without publication and slot.
+//! that, until they are restored. A logical slot is created inside a transaction of a replication connection, whose snapshot
+//! is then exactly the point from which the slot streams. pg_dump writes one schema archive from that snapshot. What rows need
+//! is created first, its SQL a hundred entries to a transaction; pg_restore, whose errors are understood one by one, gets
+//! what the target refuses. Workers copy tables, parts of large ones, and large objects in parallel, rows committed together
+//! with their line in the journal; each table's indexes are built as soon as its rows are there. What else comes after rows
+//! follows: triggers, rules, foreign keys, privileges. Then a subscription takes over the slot: no gap, no overlap. At the
+//! finish, when every table is ready and the slot has confirmed a goal that was fixed once, come the things that replication
+//! does not carry: sequences, tables without replica identity, changed large objects, materialized views. Then subscription,
+//! slot and publication are dropped. The dump method is the same without publication and slot.
 //!
 //! # Invariants
 //!

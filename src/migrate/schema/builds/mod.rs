@@ -77,7 +77,8 @@ impl<'a> Builds<'a> {
                 // A partition that was filled through its root; nobody says how large it is here.
                 queue.add(table, queue::SMALL, Build { dump_id: entry.dump_id, index, create, finish, late: true });
             } else {
-                queue.add_small(entry.dump_id);
+                // Roots of partitions: rows may still be on their way through them.
+                queue.add_last(entry.dump_id);
             }
         }
         builds.queue = Mutex::new(queue);

@@ -51,6 +51,8 @@ pub(super) struct Queue {
     /// Smallest first: the next one is taken from the end.
     ready: Vec<(u64, Unit)>,
     small: Vec<u32>,
+    /// Entries of tables that nobody says the rows of are there.
+    last: Vec<u32>,
     all_rows_are_there: bool,
     in_work: usize,
     built: BTreeSet<u32>,
@@ -70,8 +72,8 @@ impl Queue {
     }
 
     /// Adds an entry that is built, as it is, when all rows are there.
-    pub(super) fn add_small(&mut self, dump_id: u32) {
-        self.small.push(dump_id);
+    pub(super) fn add_last(&mut self, dump_id: u32) {
+        self.last.push(dump_id);
     }
 
     /// All rows of `table` are committed.
@@ -85,6 +87,7 @@ impl Queue {
     /// All rows of all tables are committed.
     pub(super) fn all_rows_are_there(&mut self) {
         self.all_rows_are_there = true;
+        self.small.append(&mut self.last);
         let tables: Vec<_> = self.tables.keys().cloned().collect();
         for table in tables {
             self.rows_are_there(&table);
