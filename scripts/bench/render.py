@@ -23,13 +23,15 @@ class Results:
 
     def __init__(self, files):
         self.tools, self.runs, self.about = {}, [], {}
+        begun = 0  # a file that was gone on with has several benchmarks, each with a first round
         for path in files:
             with open(path) as file:
                 for line in map(json.loads, file):
                     if "machine" in line:
                         self.about = line
+                        begun += 1
                     elif "set" in line:
-                        self.runs.append({**line, "round": (path, line["round"])})
+                        self.runs.append({**line, "round": (begun, line["round"])})
                     else:
                         self.tools[line["tool"]] = line
 
