@@ -99,8 +99,6 @@ async fn run(client: &Client, group: &[Unknown<'_>]) -> Result<Option<String>, P
     // Partitions have their statistics already.
     let only = if first.root && client.version().analyzes_roots_alone() { "only " } else { "" };
     let names = Sql::join(group.iter().map(|table| sql!("{}{}", only, table.table)), ", ");
-    match client.run(doing, sql!("analyze {}", names)).await {
-        Err(error) if error.is_refusal() => Ok(Some(error.words())),
-        outcome => outcome.map(|()| None),
-    }
+    let refusal = client.try_run(doing, sql!("analyze {}", names)).await?;
+    Ok(refusal.map(|error| error.words()))
 }

@@ -39,10 +39,8 @@ pub(super) async fn grant(context: &Context, client: &Client, rights: &Rights, s
     let mut failures = Vec::new();
     for batch in statements.chunks(AT_ONCE) {
         context.check()?;
-        match client.run("grant privileges", Sql::join(batch, "\n")).await {
-            Ok(()) => continue,
-            Err(error) if error.is_refusal() => {}
-            Err(error) => return Err(error.into()),
+        if client.try_run("grant privileges", Sql::join(batch, "\n")).await?.is_none() {
+            continue;
         }
         for statement in batch {
             failures.extend(grant_one(context, client, rights, statement).await?);
@@ -145,11 +143,7 @@ async fn grant_one(
     rights: &Rights,
     statement: &Sql,
 ) -> Result<Option<String>, Error> {
-    let error = match client.run("grant privileges", statement.clone()).await {
-        Ok(()) => return Ok(None),
-        Err(error) if error.is_refusal() => error,
-        Err(error) => return Err(error.into()),
-    };
+    let Some(error) = client.try_run("grant privileges", statement.clone()).await? else { return Ok(None) };
     let database = logger::database(client.database());
     if names_missing_role(context, &error, statement) {
         tracing::debug!(target: logger::TARGET, "{database}: left out: {statement}: {}", error.words());

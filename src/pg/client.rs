@@ -114,6 +114,14 @@ impl Client {
         self.inner.batch_execute(sql.text()).await.map_err(|error| self.error(doing, error))
     }
 
+    /// The same, where the server may refuse: what it said then. The session goes on.
+    pub async fn try_run(&self, doing: impl Into<String>, sql: impl Into<Sql>) -> Result<Option<PgError>, PgError> {
+        match self.run(doing, sql).await {
+            Err(error) if error.is_refusal() => Ok(Some(error)),
+            outcome => outcome.map(|()| None),
+        }
+    }
+
     /// Runs statements by the simple protocol, the only one that a replication connection understands, and returns the rows
     /// of all of them.
     pub async fn simple(&self, doing: impl Into<String>, sql: impl Into<Sql>) -> Result<Rows, PgError> {

@@ -1,6 +1,6 @@
 //! Nothing is dropped before the last row has arrived, and a wait that cannot end well says why.
 
-use crate::harness::cli::Run;
+use crate::harness::cli::{Run, Running};
 use crate::harness::cluster::{Cluster, Options};
 use crate::harness::gate::{Closed, Gate, create_gated};
 use crate::harness::pair::Pair;
@@ -55,16 +55,25 @@ fn replication_is_not_stopped_before_rows_that_are_on_their_way_have_arrived() {
     pair.assert_nothing_left();
 }
 
+fn migrate_app(pair: &Pair) -> Run {
+    pair.migrate().arg("--filtered-db=postgres")
+}
+
+/// A run that waits for a row which stands before a gate.
+fn wait_before_gate(pair: &Pair) -> (Running, Closed) {
+    create_gated(&pair.source, "app", 10);
+    migrate_app(pair).run().expect_code(0);
+    let gate = Gate::Rows.close(&pair.target, "app");
+    pair.source.sql("app", "INSERT INTO gated VALUES (11, 11)");
+    let run = migrate_app(pair).args(FINISH).spawn();
+    wait_for_readings(pair, &gate, "app");
+    (run, gate)
+}
+
 #[test]
 fn a_wait_goes_on_after_its_connections_are_lost_and_a_server_restarts() {
     let Some(pair) = Pair::start() else { return };
-    create_gated(&pair.source, "app", 10);
-    let migrate = || pair.migrate().arg("--filtered-db=postgres");
-    migrate().run().expect_code(0);
-    let gate = Gate::Rows.close(&pair.target, "app");
-    pair.source.sql("app", "INSERT INTO gated VALUES (11, 11)");
-    let run = migrate().args(FINISH).spawn();
-    wait_for_readings(&pair, &gate, "app");
+    let (run, gate) = wait_before_gate(&pair);
 
     let ours = "FROM pg_stat_activity WHERE application_name LIKE 'pg_migrate %'";
     for cluster in [&pair.source, &pair.target] {
@@ -76,7 +85,10 @@ fn a_wait_goes_on_after_its_connections_are_lost_and_a_server_restarts() {
     pair.source.start_again();
     // Other runs are still kept away.
     pair.source.wait_until("app", "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory')");
-    migrate().run().expect_code(1).expect_stderr("another run of pg_migrate is working on this database of the ");
+    migrate_app(&pair)
+        .run()
+        .expect_code(1)
+        .expect_stderr("another run of pg_migrate is working on this database of the ");
     gate.open();
     run.wait().expect_code(0).expect_stderr("dbaname: 'app', method: 'replication', status: 'done'");
     pair.assert_equal("app");
@@ -86,13 +98,7 @@ fn a_wait_goes_on_after_its_connections_are_lost_and_a_server_restarts() {
 #[test]
 fn a_wait_that_lost_its_database_to_another_run_ends_and_undoes_nothing() {
     let Some(pair) = Pair::start() else { return };
-    create_gated(&pair.source, "app", 10);
-    let migrate = || pair.migrate().arg("--filtered-db=postgres");
-    migrate().run().expect_code(0);
-    let gate = Gate::Rows.close(&pair.target, "app");
-    pair.source.sql("app", "INSERT INTO gated VALUES (11, 11)");
-    let run = migrate().args(FINISH).spawn();
-    wait_for_readings(&pair, &gate, "app");
+    let (run, gate) = wait_before_gate(&pair);
 
     let lock = "FROM pg_locks WHERE locktype = 'advisory'";
     let key = "SELECT (classid::int8 << 32) + objid::int8";
@@ -110,7 +116,7 @@ fn a_wait_that_lost_its_database_to_another_run_ends_and_undoes_nothing() {
         .expect_stderr("replication is left as it is");
     drop(other);
     gate.open();
-    migrate().args(FINISH).run().expect_code(0);
+    migrate_app(&pair).args(FINISH).run().expect_code(0);
     pair.assert_equal("app");
     pair.assert_nothing_left();
 }

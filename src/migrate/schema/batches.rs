@@ -42,7 +42,7 @@ pub(super) fn divide<'a>(archive: &Archive, entries: &[&'a Entry]) -> Vec<Vec<&'
     let mut groups: Vec<Vec<&Entry>> = Vec::new();
     let mut last_fits = false;
     for entry in entries {
-        let fits = archive.piece(entry).is_some() && !may_hold_password(entry);
+        let fits = piece(archive, entry).is_some();
         match groups.last_mut() {
             Some(group) if fits == last_fits && group.len() < AT_ONCE => group.push(entry),
             _ => groups.push(vec![entry]),
@@ -54,23 +54,17 @@ pub(super) fn divide<'a>(archive: &Archive, entries: &[&'a Entry]) -> Vec<Vec<&'
 
 /// Creates all of `entries`, or nothing: then the answer is `false`.
 pub(super) async fn create(client: &Client, archive: &Archive, entries: &[&Entry]) -> Result<bool, Error> {
-    if entries.iter().any(|entry| may_hold_password(entry)) {
-        return Ok(false);
-    }
-    let Some(pieces) = entries.iter().map(|entry| archive.piece(entry)).collect::<Option<Vec<&Piece>>>() else {
+    let Some(pieces) = entries.iter().map(|entry| piece(archive, entry)).collect::<Option<Vec<_>>>() else {
         return Ok(false);
     };
     let Some(text) = archive.text(pieces)? else { return Ok(false) };
     // One message is one transaction.
-    match client.run("create objects", Sql::from_archive(text).shown_as(&description(entries))).await {
-        Ok(()) => Ok(true),
-        Err(error) if error.is_refusal() => {
-            let database = logger::database(client.database());
-            tracing::debug!(target: logger::TARGET, "{database}: refused, and tried one by one: {}", error.words());
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
+    let refusal = client.try_run("create objects", Sql::from_archive(text).shown_as(&description(entries))).await?;
+    if let Some(error) = &refusal {
+        let database = logger::database(client.database());
+        tracing::debug!(target: logger::TARGET, "{database}: refused, and tried one by one: {}", error.words());
     }
+    Ok(refusal.is_none())
 }
 
 /// The statements are in the archive; a log of ten thousand tables would hide everything else.
@@ -79,9 +73,12 @@ fn description(entries: &[&Entry]) -> Sql {
     Sql::from_archive(format!("-- create {}", names.join(", ")))
 }
 
-/// A server logs a statement that it refuses, with all that was sent together with it.
-fn may_hold_password(entry: &Entry) -> bool {
-    matches!(entry.description.as_str(), "USER MAPPING" | "SERVER" | "FOREIGN DATA WRAPPER" | "SUBSCRIPTION")
+/// What may be sent together with others. A server logs a statement that it refuses, with all that came with it: what may
+/// hold a password goes alone.
+fn piece<'a>(archive: &'a Archive, entry: &Entry) -> Option<&'a Piece> {
+    let may_hold_password =
+        matches!(entry.description.as_str(), "USER MAPPING" | "SERVER" | "FOREIGN DATA WRAPPER" | "SUBSCRIPTION");
+    archive.piece(entry).filter(|_| !may_hold_password)
 }
 
 impl Archive {

@@ -81,13 +81,10 @@ pub(super) async fn restore<'a>(
 }
 
 async fn run(client: &Client, key: &ForeignKey, sql: Sql) -> Result<bool, Error> {
-    match client.run(format!("restore a foreign key of {}", key.table), sql).await {
-        Ok(()) => Ok(true),
-        Err(error) if error.is_refusal() => {
-            let database = logger::database(client.database());
-            tracing::debug!(target: logger::MIGRATE, "{database}: a foreign key of {}: {}", key.table, error.words());
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
+    let refusal = client.try_run(format!("restore a foreign key of {}", key.table), sql).await?;
+    if let Some(error) = &refusal {
+        let database = logger::database(client.database());
+        tracing::debug!(target: logger::MIGRATE, "{database}: a foreign key of {}: {}", key.table, error.words());
     }
+    Ok(refusal.is_none())
 }

@@ -185,15 +185,12 @@ impl<'a> Builds<'a> {
     }
 
     async fn try_run(&self, client: &Client, build: &Build, sql: Sql) -> Result<bool, Error> {
-        match client.run(format!("build index {}", build.index), sql).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_refusal() => {
-                let database = logger::database(client.database());
-                tracing::debug!(target: logger::MIGRATE, "{database}: index {}: {}", build.index, error.words());
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
+        let refusal = client.try_run(format!("build index {}", build.index), sql).await?;
+        if let Some(error) = &refusal {
+            let database = logger::database(client.database());
+            tracing::debug!(target: logger::MIGRATE, "{database}: index {}: {}", build.index, error.words());
         }
+        Ok(refusal.is_none())
     }
 
     fn done(&self, ids: Vec<u32>) {
