@@ -29,8 +29,11 @@ impl Scratch {
     pub(super) fn create() -> io::Result<Self> {
         sweep();
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
-        let lock = File::create(directory.path().join(LOCK))?;
+        // It gets its name once it is locked: a run that sweeps at this moment never meets one that is free.
+        let unlocked = directory.path().join("unlocked");
+        let lock = File::create(&unlocked)?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        fs::rename(unlocked, directory.path().join(LOCK))?;
         Ok(Self { directory, lock })
     }
 
@@ -56,4 +59,22 @@ fn is_abandoned(entry: &DirEntry) -> bool {
         && entry.metadata().is_ok_and(|it| it.is_dir() && it.uid() == rustix::process::geteuid().as_raw());
     let Some(lock) = ours.then(|| File::open(entry.path().join(LOCK)).ok()).flatten() else { return false };
     rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn runs_that_begin_at_the_same_time_leave_each_other_their_directories() {
+        let creating = || {
+            for _ in 0..100 {
+                let scratch = Scratch::create().unwrap();
+                assert!(scratch.path().join(LOCK).exists());
+            }
+        };
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(creating))));
+    }
 }
