@@ -62,6 +62,9 @@ pub(super) async fn analyze(
                 }
             }
         }
+        if let Some(client) = client {
+            context.target.keep(client);
+        }
         Ok::<_, Error>(notices)
     };
     Ok(try_join_all((0..jobs.min(groups.len())).map(|_| worker())).await?.concat())

@@ -73,7 +73,9 @@ pub(super) async fn prepare(context: &Context, database: &str, migration: &Migra
         };
         client.run(what, statement).await?;
     }
-    Ok(journal::begin(&client, &context.migration, origin).await?)
+    journal::begin(&client, &context.migration, origin).await?;
+    context.target.keep(client);
+    Ok(())
 }
 
 /// Empties what an earlier run filled.
@@ -82,7 +84,9 @@ async fn empty(context: &Context, database: &str, tables: &[QualifiedName]) -> R
     end_earlier_run(&client).await?;
     client.run("empty what an earlier run filled", "begin").await?;
     copy::empty(context, &client, tables).await?;
-    Ok(client.run("empty what an earlier run filled", "commit").await?)
+    client.run("empty what an earlier run filled", "commit").await?;
+    context.target.keep(client);
+    Ok(())
 }
 
 /// Ends what an earlier run, which was killed, still has at work in the database: a pg_restore outlives it.
@@ -102,12 +106,16 @@ async fn create(context: &Context, name: &Ident, entry: &DatabaseEntry, rights: 
     let server = context.target.connect(context.target.maintenance_database()).await?;
     let statement = create_statement(name, entry, server.version());
     server.run(format!("create database {name}"), statement).await?;
-    if context.tools.version.major >= 15 && !server.version().gives_public_to_database_owner() {
+    let version = server.version();
+    // The next database is created by the same one.
+    context.target.keep(server);
+    if context.tools.version.major >= 15 && !version.gives_public_to_database_owner() {
         // From 15 on pg_dump takes it that nobody may CREATE in a new schema public, and writes what differs from that.
         let close = "revoke create on schema public from public";
         if rights.owns_public {
             let client = context.target.connect(&entry.name).await?;
             client.run("close schema public", close).await?;
+            context.target.keep(client);
         } else if rights.changes_public() {
             let reason = "schema public belongs to somebody else".to_owned();
             context.leave(Some(&entry.name), Reserved::Privileges, &Sql::from(close), reason);

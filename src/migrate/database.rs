@@ -167,7 +167,7 @@ impl<'a> Run<'a> {
         let copy = async {
             self.pool.copy(name, snapshot.name(), work, Some(complete)).await?;
             self.notice_all(large_objects.conclude(name));
-            snapshot.release().await;
+            snapshot.release(context).await;
             self.stage(Stage::Indexes);
             builds.all_rows_are_there();
             Ok(())
@@ -340,6 +340,12 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Who waits, perhaps for hours, or is done needs no session that is kept for a next step.
+    fn release_sessions(&self) {
+        self.context.source.release(&self.database.name);
+        self.context.target.release(&self.database.name);
+    }
+
     async fn watch(&self, content: &Content) -> Result<Watch<'_>, Error> {
         Watch::open(self.context, &self.database.name, &self.database.names, content.published.len()).await
     }
@@ -357,6 +363,11 @@ impl<'a> Run<'a> {
     }
 
     fn set_turn(&self, turn: Option<SemaphorePermit<'a>>) {
+        if turn.is_none() {
+            self.release_sessions();
+            let target = &self.context.target;
+            target.release(target.maintenance_database());
+        }
         *self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = turn;
     }
 
@@ -370,6 +381,7 @@ impl<'a> Run<'a> {
 
     /// Undoes what must not stay, and sends the result.
     async fn report(self, outcome: Result<(), Error>) {
+        self.release_sessions();
         let name = &self.database.name;
         let (method, created) = match &self.database.work {
             Work::Unreachable { .. } => (None, false),

@@ -44,7 +44,7 @@ pub(super) async fn copy_again(context: &Context, pool: &Pool, database: &str, c
     }
     let snapshot = Snapshot::take(context, database).await?;
     pool.copy(database, snapshot.name(), Work::tables(&content.recopied, Load::Replace).collect(), None).await?;
-    snapshot.release().await;
+    snapshot.release(context).await;
     Ok(())
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn large_objects(
     let snapshot = Snapshot::take(context, database).await?;
     let (all, shares) = Carrying::divide(context, &snapshot, &context.target.connect(database).await?, owners).await?;
     pool.copy(database, snapshot.name(), shares.into_iter().map(Work::LargeObjects).collect(), None).await?;
-    snapshot.release().await;
+    snapshot.release(context).await;
     Ok(all.conclude(database))
 }
 

@@ -164,4 +164,6 @@ pub async fn migrate(context: Arc<Context>, plan: Plan) {
         .for_each_concurrent(plan.databases_at_once, |database| database::run(&context, &pool, &plan, &turns, database))
         .await;
     pool.stop().await;
+    context.source.release_all();
+    context.target.release_all();
 }

@@ -110,6 +110,7 @@ impl<'a> Lent<'a> {
                 lent.client.run("lend CREATE", grant).await?;
             }
         }
+        context.source.keep(source);
         Ok(lent)
     }
 

@@ -3,7 +3,6 @@
 use super::{Context, setting};
 use crate::error::Error;
 use crate::facts::{DatabaseProperties, Reserved};
-use crate::pg::Client;
 use crate::plan::Rights;
 use crate::sql;
 use crate::sql::{Ident, Literal, Sql};
@@ -14,8 +13,7 @@ pub(super) async fn carry(
     database: &str,
     properties: &DatabaseProperties,
 ) -> Result<Vec<String>, Error> {
-    let client = context.target.connect(database).await?;
-    run(context, &client, statements(database, properties)).await
+    run(context, database, statements(database, properties)).await
 }
 
 /// Carries privileges and connection limit: the last thing that is done to a database, because they could keep our own
@@ -34,13 +32,16 @@ pub(super) async fn carry_access(
         }
         return Ok(Vec::new());
     }
-    let client = context.target.connect(database).await?;
-    run(context, &client, statements).await
+    run(context, database, statements).await
 }
 
 /// What only others may do is left to them, what the target refuses otherwise is told, and the rest goes on: the data is
 /// complete without it.
-async fn run(context: &Context, client: &Client, statements: Vec<(Reserved, Sql)>) -> Result<Vec<String>, Error> {
+async fn run(context: &Context, database: &str, statements: Vec<(Reserved, Sql)>) -> Result<Vec<String>, Error> {
+    if statements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let client = context.target.connect(database).await?;
     let mut refused = Vec::new();
     for (kind, statement) in statements {
         match client.run("carry what belongs to the database", statement.clone()).await {
@@ -52,6 +53,7 @@ async fn run(context: &Context, client: &Client, statements: Vec<(Reserved, Sql)
             Err(error) => refused.push(format!("not carried: {statement}: {}", error.words())),
         }
     }
+    context.target.keep(client);
     Ok(refused)
 }
 

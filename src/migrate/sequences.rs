@@ -46,6 +46,8 @@ pub(super) async fn carry(
             target.run("set sequences", sql!("select {}", Sql::join(&changes, ", "))).await?;
         }
     }
+    context.source.keep(source);
+    context.target.keep(target);
     Ok(kept)
 }
 

@@ -25,6 +25,8 @@ select count(*), pg_catalog.pg_relation_size('pg_catalog.pg_largeobject') from p
 pub(super) struct Snapshot {
     holder: Client,
     name: String,
+    /// Whether the holder is a session like others, and not one for replication commands.
+    ordinary: bool,
 }
 
 impl Snapshot {
@@ -32,7 +34,7 @@ impl Snapshot {
     pub(super) async fn take(context: &Context, database: &str) -> Result<Self, Error> {
         let holder = context.source.connect(database).await?;
         holder.run("begin the snapshot", "begin isolation level repeatable read read only").await?;
-        Self::export(holder).await
+        Self::export(holder, true).await
     }
 
     /// A new logical slot, and a snapshot of exactly the point from which it streams. The transaction must be open before the
@@ -42,13 +44,13 @@ impl Snapshot {
         holder.run("begin the snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let command = sql!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput USE_SNAPSHOT", slot);
         until_created(context, &holder, slot, holder.simple("create the slot", command)).await?;
-        Self::export(holder).await
+        Self::export(holder, false).await
     }
 
-    async fn export(holder: Client) -> Result<Self, Error> {
+    async fn export(holder: Client, ordinary: bool) -> Result<Self, Error> {
         let rows = holder.simple("export the snapshot", "select pg_catalog.pg_export_snapshot()").await?;
         match rows.into_iter().flatten().flatten().next() {
-            Some(name) => Ok(Self { holder, name }),
+            Some(name) => Ok(Self { holder, name, ordinary }),
             None => Err(Error::new(Kind::Failed, "the source exported a snapshot without a name")),
         }
     }
@@ -73,9 +75,11 @@ impl Snapshot {
 
     /// Ends the snapshot, and with it the VACUUM horizon that it held back on the source. Everything has been read: a
     /// session that broke while it was idle has ended it already.
-    pub(super) async fn release(self) {
-        if let Err(error) = self.holder.run("end the snapshot", "commit").await {
-            tracing::debug!(target: logger::SOURCE, "{error}: {}", error.words());
+    pub(super) async fn release(self, context: &Context) {
+        match self.holder.run("end the snapshot", "commit").await {
+            Ok(()) if self.ordinary => context.source.keep(self.holder),
+            Ok(()) => {}
+            Err(error) => tracing::debug!(target: logger::SOURCE, "{error}: {}", error.words()),
         }
     }
 }

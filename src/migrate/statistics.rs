@@ -49,6 +49,7 @@ pub(super) async fn carry(context: &Context, archive: &Archive, migration: &Migr
             }
         }
     }
+    context.target.keep(client);
     carried.tables = &known - &failed;
     let count = carried.tables.len();
     tracing::debug!(target: logger::TARGET, "{}: carried statistics of {count} relations", logger::database(archive.database()));

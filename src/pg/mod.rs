@@ -8,6 +8,7 @@ mod client;
 mod connect;
 mod copy;
 mod error;
+mod kept;
 mod overheard;
 mod session;
 mod startup;
@@ -22,6 +23,7 @@ pub use client::{Client, Rows};
 pub use copy::{CopyIn, CopyOut, Prepared};
 pub use error::{Cause, PgError};
 
+use self::kept::Kept;
 use crate::conninfo::ConnInfo;
 use crate::facts::Side;
 use crate::logger;
@@ -40,12 +42,14 @@ struct Inner {
     conninfo: ConnInfo,
     application_name: String,
     tls: tls::Memory,
+    kept: Kept,
 }
 
 impl Server {
     /// A server whose sessions are called `application_name`, the same for every session of a run and of no other run.
     pub fn new(side: Side, conninfo: ConnInfo, application_name: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { side, conninfo, application_name: application_name.into(), tls: tls::Memory::default() }))
+        let (tls, kept) = (tls::Memory::default(), Kept::default());
+        Self(Arc::new(Inner { side, conninfo, application_name: application_name.into(), tls, kept }))
     }
 
     /// The same server, reduced to the host that answers now.
@@ -82,14 +86,22 @@ impl Server {
         self.0.conninfo.dbname()
     }
 
-    /// Opens a session in `database`.
+    /// A session in `database` that has our settings and nothing else: one that was [kept](Self::keep), or a new one.
     pub async fn connect(&self, database: &str) -> Result<Client, PgError> {
+        while let Some(client) = self.0.kept.take(database) {
+            match session::prepare_again(&client).await {
+                Ok(()) => return Ok(client),
+                // It was lost while nobody used it.
+                Err(error) => tracing::debug!(target: logger::MIGRATE, "{error}: {}", error.words()),
+            }
+        }
         let deadline = Instant::now() + CROWDED_LIMIT;
         let client = loop {
             match connect::connect(self, database, startup::Mode::Session).await {
                 Ok((client, _)) => break client,
                 Err(error) if error.is_crowded() && Instant::now() < deadline => {
                     tracing::debug!(target: logger::MIGRATE, "{}: trying again: {}", self.side(), error.words());
+                    self.0.kept.end_all();
                     // The server frees the place of a session that has ended in its own time.
                     tokio::time::sleep(CROWDED_INTERVAL).await;
                 }
@@ -98,6 +110,22 @@ impl Server {
         };
         session::prepare(&client).await?;
         Ok(client)
+    }
+
+    /// Keeps a session for whoever connects to its database next. It must be in no transaction, hold no advisory lock and
+    /// have no temporary table: only settings are taken back.
+    pub fn keep(&self, client: Client) {
+        self.0.kept.put(client);
+    }
+
+    /// Ends the sessions that are kept in `database`.
+    pub fn release(&self, database: &str) {
+        self.0.kept.end(database);
+    }
+
+    /// Ends the sessions that are kept in any database.
+    pub fn release_all(&self) {
+        self.0.kept.end_all();
     }
 
     /// Opens a session on which replication commands can be sent. It only understands [`Client::simple`].
@@ -110,6 +138,7 @@ impl Server {
     /// Ends whatever this run is still doing in `database`, pg_dump and pg_restore included: they carry its
     /// `application_name`.
     pub async fn end_sessions(&self, database: &str) -> Result<(), PgError> {
+        self.release(database);
         let client = self.connect(database).await?;
         client
             .run(

@@ -2,11 +2,17 @@
 
 use super::{Client, PgError};
 use crate::facts::ServerVersion;
+use crate::sql;
 
 /// Empties `search_path`, switches every timeout off, and makes values and definitions read alike on every server, whatever
 /// the role's or database's own settings say.
 pub(super) async fn prepare(client: &Client) -> Result<(), PgError> {
     client.run("prepare the session", settings(client.version())).await
+}
+
+/// The same for a session that somebody else has used: takes back what was set.
+pub(super) async fn prepare_again(client: &Client) -> Result<(), PgError> {
+    client.run("prepare the session again", sql!("reset all; {}", settings(client.version()))).await
 }
 
 /// The path comes first and alone names its functions in full: until it is set, a name could mean somebody else's function.

@@ -100,7 +100,9 @@ async fn work(context: Arc<Context>, queue: Arc<Queue>) {
             None => {
                 // A worker that waits must not keep the snapshot, and with it the source's dead rows and its lock on
                 // every table it has read.
-                sessions = None;
+                if let Some(sessions) = sessions.take() {
+                    sessions.end(&context);
+                }
                 let item = tokio::select! {
                     biased;
                     () = context.cancel.cancelled() => return,
@@ -130,7 +132,9 @@ async fn copy_one(
     item: &Item,
 ) -> Result<Vec<QualifiedName>, Error> {
     if sessions.as_ref().is_none_or(|sessions| !sessions.fit(&item.database, &item.snapshot)) {
-        *sessions = None;
+        if let Some(elsewhere) = sessions.take() {
+            elsewhere.end(context);
+        }
         *sessions = Some(Sessions::open(context, &item.database, &item.snapshot).await?);
     }
     let Some(sessions) = sessions else { return Ok(Vec::new()) };

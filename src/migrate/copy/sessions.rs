@@ -50,6 +50,11 @@ impl Sessions {
         Ok(Self { source, target, snapshot: snapshot.to_owned(), encoding })
     }
 
+    /// Ends the work. The source's session ends with its snapshot; the target's is good for what comes after the rows.
+    pub(super) fn end(self, context: &Context) {
+        context.target.keep(self.target);
+    }
+
     pub(super) fn database(&self) -> &str {
         self.source.database()
     }

@@ -74,6 +74,7 @@ pub(super) async fn restore<'a>(
                 }
             }
         }
+        context.target.keep(client);
         Ok::<_, Error>(done)
     };
     let done = try_join_all((0..workers).map(|_| work())).await?.concat();

@@ -142,6 +142,9 @@ impl<'a> Builds<'a> {
             }
             self.changed.notify_waiters();
         }
+        if let Some(client) = client {
+            self.context.target.keep(client);
+        }
         Ok(())
     }
 
