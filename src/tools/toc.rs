@@ -11,22 +11,20 @@ use std::fmt;
 pub enum Section {
     /// Before the rows: tables, types, functions.
     PreData,
-    /// The rows.
-    Data,
-    /// After the rows: indexes, constraints, triggers, publications.
+    /// After the rows: indexes, constraints, triggers, publications. In an archive without rows also what stands where they
+    /// would: statistics, which are told by their kind.
     PostData,
 }
 
 impl Section {
     /// All of them, in the order of an archive.
-    pub const ALL: [Self; 3] = [Self::PreData, Self::Data, Self::PostData];
+    pub const ALL: [Self; 2] = [Self::PreData, Self::PostData];
 
-    /// The word for `pg_restore --section`.
-    pub fn as_str(self) -> &'static str {
+    /// What `pg_restore` is asked for.
+    pub(super) fn options(self) -> &'static [&'static str] {
         match self {
-            Self::PreData => "pre-data",
-            Self::Data => "data",
-            Self::PostData => "post-data",
+            Self::PreData => &["--section=pre-data"],
+            Self::PostData => &["--section=post-data", "--section=data"],
         }
     }
 }

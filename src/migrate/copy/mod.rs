@@ -1,7 +1,8 @@
 //! Rows and large objects from a snapshot of the source into the target, by one pool of workers for all databases.
 //!
 //! A worker holds one session on each side. It takes the largest table that waits anywhere, but stays in its database while that
-//! has some of at least half that size: a change of database costs two connections. Rows and their line in the journal are
+//! has some of at least half that size: a change of database costs two connections. For the same reason a database with
+//! little to copy has one worker, unless that takes long. Rows and their line in the journal are
 //! committed together: those of a table, of a part of a large one, or of several small ones.
 
 mod constraints;

@@ -2,14 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
 use super::Work;
 use crate::error::Error;
 use crate::pg::Cause;
 use crate::sql::QualifiedName;
+
+/// From how much on that is left to do in a database another worker comes to help. Its two sessions cost each server as much
+/// as some megabytes of rows do, and databases that are at work at the same time are as many as workers.
+const WORTH_HELPING: u64 = 16 * 1024 * 1024;
+
+/// What a table costs besides its rows, as bytes of them.
+const EACH_TABLE: u64 = 128 * 1024;
+
+/// Where less is left, others help all the same when it takes longer than it should: something may be in its way.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a worker does at once.
 pub(super) struct Item {
@@ -37,6 +49,8 @@ struct Batch {
     /// Smallest first: the next one is taken from the end.
     waiting: Vec<Work>,
     in_work: usize,
+    /// The [effort] of what is waiting, in work or postponed.
+    left: u64,
     /// Refused by a check or a foreign key; tried again when the others are copied.
     postponed: Vec<Work>,
     /// Why the last of them was refused.
@@ -78,23 +92,29 @@ impl Queue {
 
     /// The next work for a worker whose sessions are in `here`; `None` when none waits.
     pub(super) fn take_now(&self, here: Option<&str>) -> Option<Item> {
-        self.state().take(here)
+        self.state().take(here, false)
     }
 
     /// Waits for the next work; `None` when no more will come.
     pub(super) async fn take(&self) -> Option<Item> {
+        let mut impatient_from: Option<Instant> = None;
         loop {
             let changed = self.changed.notified();
             {
                 let mut state = self.state();
-                if let Some(item) = state.take(None) {
+                if let Some(item) = state.take(None, impatient_from.is_some_and(|from| from <= Instant::now())) {
                     return Some(item);
                 }
                 if state.closed {
                     return None;
                 }
+                impatient_from =
+                    if state.is_waiting() { impatient_from.or_else(|| Some(Instant::now() + PATIENCE)) } else { None };
             }
-            changed.await;
+            match impatient_from {
+                Some(from) => drop(tokio::time::timeout_at(from, changed).await),
+                None => changed.await,
+            }
         }
     }
 
@@ -104,6 +124,9 @@ impl Queue {
         let mut state = self.state();
         let Some(batch) = state.batches.get_mut(&item.database) else { return };
         batch.in_work -= 1;
+        if matches!(outcome, Outcome::Done(_)) {
+            batch.left = batch.left.saturating_sub(effort(&item.work));
+        }
         let finished = match (outcome, item.work) {
             (Outcome::Done(complete), _) => {
                 batch.progress = true;
@@ -147,6 +170,7 @@ impl Batch {
         work.sort_by_key(Work::bytes);
         Self {
             snapshot: snapshot.to_owned(),
+            left: work.iter().map(effort).sum(),
             waiting: work,
             in_work: 0,
             postponed: Vec::new(),
@@ -155,6 +179,11 @@ impl Batch {
             complete: None,
             result: None,
         }
+    }
+
+    /// Whether a worker that has no session here may come: the first one, or where there is enough left for another.
+    fn wants_help(&self) -> bool {
+        self.in_work == 0 || self.left >= WORTH_HELPING
     }
 
     /// Says which tables are complete, to whoever wants to know and still listens.
@@ -180,6 +209,15 @@ impl Batch {
         self.waiting.sort_by_key(Work::bytes);
         None
     }
+}
+
+/// What some work costs, as bytes of rows.
+fn effort(work: &Work) -> u64 {
+    let tables = match work {
+        Work::Rows(portions) => portions.len() as u64,
+        Work::LargeObjects(_) => 1,
+    };
+    work.bytes() + tables * EACH_TABLE
 }
 
 /// How it went with some work.
@@ -210,20 +248,30 @@ impl From<Result<Vec<QualifiedName>, Error>> for Outcome {
 }
 
 impl State {
-    fn take(&mut self, here: Option<&str>) -> Option<Item> {
+    /// The next work for a worker whose sessions are in `here`. One that is `impatient` helps where not much is left, too.
+    fn take(&mut self, here: Option<&str>, impatient: bool) -> Option<Item> {
         let next = |batch: &Batch| batch.waiting.last().map(Work::bytes);
-        let (largest, bytes) = self
+        let elsewhere = self
             .batches
             .iter()
-            .filter_map(|(database, batch)| Some((database.clone(), next(batch)?)))
-            .max_by_key(|(_, bytes)| *bytes)?;
-        let stay = here
-            .filter(|here| self.batches.get(*here).and_then(next).is_some_and(|own| own.saturating_mul(2) >= bytes));
-        let database = stay.map_or(largest, str::to_owned);
+            .filter(|(_, batch)| impatient || batch.wants_help())
+            .filter_map(|(database, batch)| Some((database.as_str(), next(batch)?)))
+            .max_by_key(|(_, bytes)| *bytes);
+        let own = here.and_then(|here| Some((here, self.batches.get(here).and_then(next)?)));
+        let database = match (own, elsewhere) {
+            (Some((_, own)), Some((largest, bytes))) if bytes >= WORTH_HELPING && bytes / 2 > own => largest,
+            (Some((here, _)), _) => here,
+            (None, elsewhere) => elsewhere?.0,
+        };
+        let database = database.to_owned();
         let batch = self.batches.get_mut(&database)?;
         let work = batch.waiting.pop()?;
         batch.in_work += 1;
         Some(Item { database, snapshot: batch.snapshot.clone(), work })
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.batches.values().any(|batch| !batch.waiting.is_empty())
     }
 }
 
@@ -246,6 +294,13 @@ mod tests {
     use crate::migrate::copy::Load;
     use crate::migrate::copy::portion::{portions, tests as example};
 
+    const MIB: u64 = 1024 * 1024;
+
+    /// What a worker that does not wait takes: database and bytes.
+    fn take(state: &mut State, here: Option<&str>) -> Option<(String, u64)> {
+        state.take(here, false).map(|item| (item.database, item.work.bytes()))
+    }
+
     fn table(name: &str, bytes: u64) -> Work {
         Work::Rows(portions(&example::table(name, bytes), Load::Fresh))
     }
@@ -261,19 +316,38 @@ mod tests {
 
     #[test]
     fn the_largest_table_of_all_databases_goes_first() {
-        let mut state = queue(&[("a", &[10, 500]), ("b", &[900])]);
-        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(900));
-        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(500));
-        assert_eq!(state.take(None).map(|item| item.work.bytes()), Some(10));
-        assert!(state.take(None).is_none());
+        let mut state = queue(&[("a", &[10, 500 * MIB]), ("b", &[900 * MIB])]);
+        assert_eq!(take(&mut state, None), Some(("b".to_owned(), 900 * MIB)));
+        assert_eq!(take(&mut state, None), Some(("a".to_owned(), 500 * MIB)));
+        assert_eq!(take(&mut state, None), Some(("a".to_owned(), 10)));
+        assert_eq!(take(&mut state, None), None);
+    }
+
+    #[test]
+    fn a_little_work_is_left_to_one_worker_while_it_goes_on() {
+        let mut state = queue(&[("a", &[1, 2, 3]), ("b", &[4])]);
+        assert_eq!(take(&mut state, None), Some(("b".to_owned(), 4)));
+        assert_eq!(take(&mut state, None), Some(("a".to_owned(), 3)));
+        assert_eq!(take(&mut state, Some("b")), None);
+        assert_eq!(take(&mut state, Some("a")), Some(("a".to_owned(), 2)));
+        assert!(state.take(None, true).is_some(), "who has waited long helps");
+    }
+
+    #[test]
+    fn many_tables_are_much_work_however_small() {
+        let mut state = queue(&[("a", &[1; 200])]);
+        assert_eq!(take(&mut state, None), Some(("a".to_owned(), 1)));
+        assert_eq!(take(&mut state, None), Some(("a".to_owned(), 1)));
     }
 
     #[test]
     fn a_worker_stays_in_its_database_among_tables_of_like_size() {
-        let mut state = queue(&[("a", &[60]), ("b", &[100])]);
-        assert_eq!(state.take(Some("a")).map(|item| item.database), Some("a".to_owned()));
-        let mut state = queue(&[("a", &[40]), ("b", &[100])]);
-        assert_eq!(state.take(Some("a")).map(|item| item.database), Some("b".to_owned()));
+        let mut state = queue(&[("a", &[60 * MIB]), ("b", &[100 * MIB])]);
+        assert_eq!(take(&mut state, Some("a")), Some(("a".to_owned(), 60 * MIB)));
+        let mut state = queue(&[("a", &[40 * MIB]), ("b", &[100 * MIB])]);
+        assert_eq!(take(&mut state, Some("a")), Some(("b".to_owned(), 100 * MIB)));
+        let mut state = queue(&[("a", &[1]), ("b", &[10 * MIB])]);
+        assert_eq!(take(&mut state, Some("a")), Some(("a".to_owned(), 1)), "a small one is not worth the change");
     }
 
     #[tokio::test]
