@@ -110,6 +110,11 @@ impl PgError {
         }
     }
 
+    /// Whether nobody answered where we tried to connect.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self.cause, Cause::Network { .. } | Cause::Timeout { .. })
+    }
+
     /// Whether the server refused what was asked, and the session goes on.
     pub fn is_refusal(&self) -> bool {
         self.code().is_some() && !self.is_disconnection()
