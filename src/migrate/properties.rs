@@ -1,5 +1,6 @@
 //! What belongs to a database as a whole: its settings, privileges, comment, security labels and connection limit.
 
+use super::steady::{Manner, Steady};
 use super::{Context, setting};
 use crate::error::Error;
 use crate::facts::{DatabaseProperties, Reserved};
@@ -38,22 +39,21 @@ pub(super) async fn carry_access(
 /// What only others may do is left to them, what the target refuses otherwise is told, and the rest goes on: the data is
 /// complete without it.
 async fn run(context: &Context, database: &str, statements: Vec<(Reserved, Sql)>) -> Result<Vec<String>, Error> {
-    if statements.is_empty() {
-        return Ok(Vec::new());
-    }
-    let client = context.target.connect(database).await?;
+    let mut session = Steady::new(context, database, Manner::Plain);
     let mut refused = Vec::new();
     for (kind, statement) in statements {
-        match client.run("carry what belongs to the database", statement.clone()).await {
-            Ok(()) => {}
-            // Whether somebody may set a label, and whether it is one, is for its provider to say, if that is loaded.
-            Err(error) if error.is_permission() || error.code().is_some() && kind == Reserved::SecurityLabels => {
-                context.leave(None, kind, &statement, error.words());
-            }
-            Err(error) => refused.push(format!("not carried: {statement}: {}", error.words())),
+        let doing = "carry what belongs to the database";
+        let Some(refusal) = session.run(async |client| client.try_run(doing, statement.clone()).await).await? else {
+            continue;
+        };
+        // Whether somebody may set a label, and whether it is one, is for its provider to say, if that is loaded.
+        if refusal.is_permission() || kind == Reserved::SecurityLabels {
+            context.leave(None, kind, &statement, refusal.words());
+        } else {
+            refused.push(format!("not carried: {statement}: {}", refusal.words()));
         }
     }
-    context.target.keep(client);
+    session.end();
     Ok(refused)
 }
 
