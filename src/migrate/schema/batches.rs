@@ -13,8 +13,9 @@ use crate::sql;
 use crate::sql::Sql;
 use crate::tools::{Entry, Piece};
 
-/// Entries sent together. Every table holds some locks until the end of its transaction, and all transactions of the server
-/// share what `max_locks_per_transaction` allows (6,400 by default).
+/// Entries sent together, by all sessions of a database that create tables at the same time. Every table holds some locks until
+/// the end of its transaction, and all transactions of the server share what `max_locks_per_transaction` allows (6,400 by
+/// default).
 pub(super) const AT_ONCE: usize = 100;
 
 /// What a session needs to take an archive's SQL, as the head of every dump sets it; the rest every session of ours has.

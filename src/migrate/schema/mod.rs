@@ -1,7 +1,8 @@
 //! Definitions: one archive of the source's schema, restored in two halves around the rows.
 //!
-//! Entries go in batches (`batches`); those of a batch that is refused go one by one through pg_restore (`judged`), which
-//! decides whether that is harmless, announced or a failure. Indexes are built while rows are still being copied (`builds`).
+//! Entries go in batches (`batches`), those of very many tables through several sessions (`parallel`); those of a batch that is
+//! refused go one by one through pg_restore (`judged`), which decides whether that is harmless, announced or a failure.
+//! Indexes are built while rows are still being copied (`builds`).
 
 mod batches;
 mod builds;
