@@ -135,7 +135,7 @@ fn a_table_whose_rows_no_snapshot_shows_any_more_is_not_taken_for_empty() {
     let gate = Gate::Rows.close(&pair.target, "app");
     // The larger one first, and while it waits nobody reads the others.
     pair.source.sql("app", "INSERT INTO gated SELECT n, n FROM generate_series(301, 90000) n");
-    let running = pair.migrate().args(["--jobs", "1"]).spawn();
+    let running = pair.migrate().args(["--filtered-db", "postgres", "--jobs", "1"]).spawn();
     gate.wait_for_somebody(&pair.target, "app");
     pair.source.sql("app", "VACUUM FULL kept");
     pair.source.sql("app", "ALTER TABLE plain ALTER id TYPE bigint");
