@@ -22,8 +22,8 @@ use crate::migrate::Context;
 use crate::pg::Client;
 use crate::tools::{Entry, Piece};
 
-/// Entries for each session, at least. Creating them takes a tenth of a second: opening a session, and filling its caches, is little
-/// beside that.
+/// Entries for each session, at least. Creating them takes a tenth of a second: opening a session, and filling its caches, is
+/// little beside that.
 const ENTRIES_EACH: usize = 500;
 
 /// A stretch of the archive.
@@ -49,8 +49,8 @@ pub(super) fn divide<'a>(archive: &Archive, entries: &[&'a Entry], jobs: usize) 
     stretches
 }
 
-/// Creates a stretch, where it is for several sessions and as far as other databases leave room. Returns what is left to do, in
-/// its order.
+/// Creates a stretch, where it is for several sessions and as far as other databases leave room. Returns what is left to do,
+/// in its order.
 pub(super) async fn create<'a>(
     context: &Context,
     archive: &Archive,
@@ -143,7 +143,8 @@ fn item(archive: &Archive, entry: &Entry, piece: &Piece) -> Result<Item, Error> 
     let mut needs: BTreeSet<u32> = piece.needs.iter().copied().collect();
     let uses = match entry.description.as_str() {
         "VIEW" | "MATERIALIZED VIEW" => Use::Names,
-        // Columns and defaults come from the parents as they are then. Partitions are tables of their own until they are attached.
+        // Children get columns and defaults from their parents as they are then; partitions are tables of their own until they
+        // are attached.
         "TABLE" | "FOREIGN TABLE" if needs.is_empty() || !inherits(archive, piece)? => Use::Names,
         // The archive says that the sequence needs the table.
         "SEQUENCE OWNED BY" => {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How far ahead of the first entry that waits another one is looked for. Those that wait for others are passed over each time.
+/// How far ahead of the first entry that waits another one is looked for: those that cannot be taken yet are looked at each
+/// time.
 const WINDOW: usize = 1000;
 
 /// What an entry does to those that it needs.
