@@ -9,8 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Client;
 
-/// Sessions kept of one database. More are rarely taken again at the same time, and each holds a place on the server.
-const MOST: usize = 4;
+/// Sessions kept of one database. Few steps take more at the same time, and each holds one of the connections that the server
+/// has.
+const MOST: usize = 2;
 
 /// The sessions of one server, by their database.
 #[derive(Default)]
