@@ -29,8 +29,9 @@ fn steps_of_a_database_share_sessions() {
     pair.source.sql("app", SMALL);
     let before = sessions(&pair.source);
     let outcome = pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
-    // Questions, the lock, the snapshot, pg_dump, and one worker for what little there is to copy.
-    assert!(sessions(&pair.source) - before <= 5, "{}{outcome}", pair.source.log());
+    // Questions, the lock, the snapshot, pg_dump, and one worker for what little there is to copy, or another that is quicker
+    // when the first has done a part.
+    assert!(sessions(&pair.source) - before <= 6, "{}{outcome}", pair.source.log());
     // The lock, definitions, a copy worker, and index builds at the same time.
     assert!(sessions(&pair.target) <= 6, "{}{outcome}", pair.target.log());
     pair.assert_equal("app");
@@ -41,13 +42,15 @@ fn a_session_that_ends_while_it_is_kept_is_replaced() {
     let Some(pair) = Pair::start() else { return };
     pair.source.create_database("app");
     pair.source.sql("app", SMALL);
-    // What is kept then is not used any more until the connection limit is set.
+    // What is kept then is not used any more until the connection limit is set. The session that ends the journal next is
+    // not one of those.
     pair.source.sql(
         "app",
         "CREATE FUNCTION alone(n int) RETURNS int LANGUAGE plpgsql AS $$
          BEGIN
              PERFORM pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-             WHERE application_name LIKE 'pg_migrate %' AND datname = pg_catalog.current_database() AND state = 'idle';
+             WHERE application_name LIKE 'pg_migrate %' AND datname = pg_catalog.current_database() AND state = 'idle'
+             AND query NOT LIKE '%set complete%';
              RETURN n;
          END $$;
          CREATE MATERIALIZED VIEW last AS SELECT public.alone(1) AS n",
