@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
         snapshot.keep_rows(content.tables.iter().filter(kept)).await?;
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, Some(snapshot.name()), &migration.rights).await?;
-        archive.restore_before_data(context, manner).await?;
+        archive.restore_before_data(context, manner, jobs).await?;
 
         self.stage(Stage::Copy);
         let target = archive.session(context).await?;
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
         let archive = Archive::dump(context, name, None, &migration.rights).await?;
         let source = context.source.connect(name).await?;
         snapshot::must_hold_only(&source, &content.seen).await?;
-        archive.restore_before_data(context, manner).await?;
+        archive.restore_before_data(context, manner, jobs).await?;
         archive.restore_identities(context, manner, &content.identity_indexes).await?;
 
         self.stage(Stage::Copy);
