@@ -8,7 +8,7 @@ use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Row, SimpleQueryMessage};
 
 use super::PgError;
-use super::overheard::Errors;
+use super::inbound::Errors;
 use crate::facts::{ServerVersion, Side};
 use crate::logger;
 use crate::sql::Sql;

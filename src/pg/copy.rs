@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio_postgres::{CopyInSink, CopyOutStream};
 
-use super::overheard::Errors;
+use super::inbound::Errors;
 use super::{Cause, Client, PgError};
 use crate::facts::Side;
 use crate::sql::Sql;
