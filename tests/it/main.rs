@@ -33,6 +33,7 @@ mod large_objects;
 mod large_values;
 mod lent;
 mod lost;
+mod many_tables;
 mod names;
 mod privileges;
 mod real;
