@@ -145,6 +145,14 @@ pub struct Migration {
     pub content: Content,
 }
 
+impl Migration {
+    /// Whether foreign keys and statistics of a table follow its rows and indexes at once. Not where tables were there: what
+    /// theirs reference, or inherit, nobody has looked at; nor where rows still change.
+    pub fn settles_early(&self) -> bool {
+        !matches!(self.creation, Creation::UseFilled) && !matches!(self.transfer, Transfer::SubscriptionCopies { .. })
+    }
+}
+
 /// What the target user may do in a database.
 #[derive(Clone, Debug, Default)]
 pub struct Rights {
@@ -234,11 +242,18 @@ pub struct Content {
     /// Every table of the source as inspection saw it, with the columns whose values can be loaded. One that is there
     /// later and not here was created in between, and nothing in this plan copies it.
     pub seen: BTreeMap<QualifiedName, Vec<Ident>>,
+    /// What it takes to sort and write the larger indexes.
+    pub build_costs: BTreeMap<QualifiedName, u64>,
     /// OIDs, on the source, of indexes that serve as replica identity without being a constraint's.
     pub identity_indexes: Vec<u32>,
 }
 
 impl Content {
+    /// What it takes to build index `name` of a table of `bytes`, compared with others: see [`builds::cost`].
+    pub fn build_cost(&self, bytes: u64, name: &QualifiedName) -> u64 {
+        builds::scan(bytes) + self.build_costs.get(name).copied().unwrap_or(0)
+    }
+
     /// Nothing of it is replicated after all.
     fn forget_replication(&mut self) {
         self.published.clear();
@@ -314,6 +329,10 @@ pub struct TablePlan {
     pub columns: Vec<Ident>,
     /// Whether it is a partitioned table, whose rows are those of all its partitions and find their partition anew.
     pub partitioned: bool,
+    /// Whether it is a partition of another table.
+    pub partition: bool,
+    /// Whether ordinary tables inherit from it.
+    pub parent: bool,
     /// Whether it is a configuration table of an extension, which fills it itself when it is created.
     pub configuration: bool,
     /// Only rows of this WHERE clause, which the extension's author wrote.
