@@ -63,7 +63,7 @@ pub(super) fn cost(index: &LargeIndex) -> u64 {
 }
 
 /// What it takes to read a table of `bytes`, in the same unit.
-pub(super) fn scan(bytes: u64) -> u64 {
+pub fn reading_cost(bytes: u64) -> u64 {
     bytes / 20
 }
 
@@ -120,6 +120,6 @@ mod tests {
         assert!(of("btree", 21, true) > of("btree", 39, false));
         assert_eq!(of("btree", 4, false), of("btree", 5, false));
         assert!(of("gin", 16, false) > of("btree", 45, true));
-        assert!(scan(156 << 20) < of("btree", 15, false));
+        assert!(reading_cost(156 << 20) < of("btree", 15, false));
     }
 }

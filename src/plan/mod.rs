@@ -24,7 +24,7 @@ pub(crate) mod tests;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-pub use self::builds::BuildLimits;
+pub use self::builds::{BuildLimits, reading_cost};
 use self::capacity::{Capacity, Share};
 pub use self::extensions::ExtensionPlan;
 pub use self::format::Format;
@@ -63,7 +63,7 @@ pub struct Plan {
     pub databases_at_work: usize,
     /// Databases that are begun and not ended: those at work, and those that wait for replication.
     pub databases_at_once: usize,
-    /// Index builds and ANALYZEs at the same time, over all databases together.
+    /// Index builds, checks of foreign keys and ANALYZEs at the same time, over all databases together.
     pub index_jobs: usize,
     /// What each index build may use.
     pub builds: BuildLimits,
@@ -249,9 +249,10 @@ pub struct Content {
 }
 
 impl Content {
-    /// What it takes to build index `name` of a table of `bytes`, compared with others: see [`builds::cost`].
+    /// What it takes to build index `name` of a table of `bytes`, in bytes of an index over numbers: only good
+    /// for comparing.
     pub fn build_cost(&self, bytes: u64, name: &QualifiedName) -> u64 {
-        builds::scan(bytes) + self.build_costs.get(name).copied().unwrap_or(0)
+        reading_cost(bytes) + self.build_costs.get(name).copied().unwrap_or(0)
     }
 
     /// Nothing of it is replicated after all.

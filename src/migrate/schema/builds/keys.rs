@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::queue::{SMALL, SMALL_AT_ONCE, TableId, Unit};
+use super::queue::{SMALL_AT_ONCE, TableId, Unit};
 
 /// A foreign key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +18,10 @@ pub(super) struct Key {
     pub(super) references: TableId,
     /// The index that it needs, and whatever else comes after rows.
     pub(super) needs: Vec<u32>,
-    /// Bytes of its table.
-    pub(super) bytes: u64,
+    /// Whether its table is so small that it is created as it is, with others.
+    pub(super) small: bool,
+    /// What it takes to look at its rows, compared with index builds.
+    pub(super) cost: u64,
 }
 
 impl Key {
@@ -34,7 +36,7 @@ pub(super) struct Keys {
     waiting: Vec<Key>,
     small: Vec<Key>,
     to_add: Vec<Key>,
-    /// Smallest first: the next one is taken from the end.
+    /// Cheapest first: the next one is taken from the end.
     to_check: Vec<Key>,
     /// Tables that are locked by a step in work.
     busy: BTreeSet<TableId>,
@@ -62,7 +64,7 @@ impl Keys {
         let (free, waiting): (Vec<_>, _) = std::mem::take(&mut self.waiting).into_iter().partition(free);
         self.waiting = waiting;
         for key in free {
-            if key.bytes < SMALL { self.small.push(key) } else { self.to_add.push(key) }
+            if key.small { self.small.push(key) } else { self.to_add.push(key) }
         }
     }
 
@@ -80,7 +82,7 @@ impl Keys {
     pub(super) fn cost(&self) -> Option<u64> {
         self.next().map(|next| match next {
             Large::Add(_) => u64::MAX,
-            Large::Check(at) => self.to_check[at].bytes,
+            Large::Check(at) => self.to_check[at].cost,
         })
     }
 
@@ -119,7 +121,7 @@ impl Keys {
         self.free(key.tables());
         if is_there {
             self.to_check.push(key);
-            self.to_check.sort_by_key(|key| key.bytes);
+            self.to_check.sort_by_key(|key| key.cost);
         }
     }
 

@@ -17,7 +17,6 @@ use std::time::Instant;
 use futures_util::future::try_join_all;
 use tokio::sync::Notify;
 
-use self::keys::Key;
 use self::queue::{Build, Queue, Unit};
 use super::definition::{ForeignKey, IndexDefinition};
 use super::{Archive, Manner, batches, foreign_keys};
@@ -152,7 +151,7 @@ impl<'a> Builds<'a> {
             let id = |name| alone.get(name).and_then(|name| queue.id(name));
             let (Some(table), Some(references)) = (id(&key.table), id(&key.references)) else { continue };
             let needs = piece.needs.iter().copied().filter(|id| after_rows.contains_key(id)).collect();
-            queue.add_key(Key { dump_id: entry.dump_id, table, references, needs, bytes: queue.bytes(table) });
+            queue.add_key(entry.dump_id, table, references, needs);
             self.entries.insert(entry.dump_id, entry);
             self.keys.insert(entry.dump_id, key);
         }
@@ -194,6 +193,9 @@ impl<'a> Builds<'a> {
 
     /// Builds, up to `jobs` at a time as far as other databases leave room, until all is done that can be.
     pub(in crate::migrate) async fn run(&self, jobs: usize) -> Result<(), Error> {
+        if self.entries.is_empty() && !self.queue().analyzes() {
+            return Ok(());
+        }
         let workers = (0..jobs.max(1)).map(|_| self.work());
         self.archive.lending(self.context, self.manner, try_join_all(workers)).await.map(drop)
     }
@@ -204,7 +206,8 @@ impl<'a> Builds<'a> {
             let _permit = self.context.builds.acquire().await;
             self.context.check()?;
             // Only now: something dearer may have come meanwhile, or another worker have been quicker.
-            let Some(unit) = self.take() else { continue };
+            let unit = self.queue().take();
+            let Some(unit) = unit else { continue };
             let client = match &client {
                 Some(client) => client,
                 None => client.insert(batches::open_large(self.context, self.archive.database()).await?),
@@ -230,10 +233,6 @@ impl<'a> Builds<'a> {
             }
             changed.await;
         }
-    }
-
-    fn take(&self) -> Option<Unit> {
-        self.queue().take()
     }
 
     async fn do_unit(&self, client: &Client, unit: Unit) -> Result<(), Error> {

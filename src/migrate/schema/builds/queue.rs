@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::keys::{Key, Keys};
 use crate::migrate::analyze;
+use crate::plan::reading_cost;
 use crate::sql::{QualifiedName, Sql};
 
 /// What comes after the rows of smaller tables is made by whole entries, many in one transaction.
@@ -154,9 +155,12 @@ impl Queue {
         }
     }
 
-    /// Adds a foreign key.
-    pub(super) fn add_key(&mut self, key: Key) {
-        self.keys.add(key);
+    /// Adds a foreign key, of `table` and to another or itself, that `needs` entries which come after rows.
+    pub(super) fn add_key(&mut self, dump_id: u32, table: TableId, references: TableId, needs: Vec<u32>) {
+        let [own, other] = [table, references].map(|table| self.tables[table].bytes);
+        // Each row is looked for in the other table, which is read whole where that is shorter.
+        let cost = reading_cost(own.saturating_add(other));
+        self.keys.add(Key { dump_id, table, references, needs, small: own < SMALL, cost });
     }
 
     /// An entry is complete from the beginning.
@@ -222,7 +226,7 @@ impl Queue {
                 if of_table.bytes < SMALL {
                     self.unknown.push(id);
                 } else {
-                    ready.push((of_table.bytes.min(SAMPLE), Unit::Analyze(vec![id])));
+                    ready.push((reading_cost(of_table.bytes.min(SAMPLE)), Unit::Analyze(vec![id])));
                 }
             }
         }
@@ -334,6 +338,11 @@ impl Queue {
         self.in_work -= 1;
         self.keys.small_done(keys);
         self.built.extend(keys.iter().filter(|_| complete).map(|key| key.dump_id));
+    }
+
+    /// Whether any table is analyzed as soon as it can be.
+    pub(super) fn analyzes(&self) -> bool {
+        self.tables.iter().any(|table| table.analyzes)
     }
 
     /// Whether nothing is left to do, nor will be.

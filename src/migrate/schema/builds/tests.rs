@@ -20,7 +20,7 @@ fn add(queue: &mut Queue, table: &str, bytes: u64, dump_id: u32, late: bool) -> 
 
 fn key(queue: &mut Queue, dump_id: u32, tables: [&str; 2], needs: &[u32]) {
     let [table, references] = tables.map(|table| queue.add_table(&name(table), 0, false));
-    queue.add_key(Key { dump_id, table, references, needs: needs.to_vec(), bytes: queue.bytes(table) });
+    queue.add_key(dump_id, table, references, needs.to_vec());
 }
 
 /// What a worker would do now, and shown briefly.
@@ -147,9 +147,9 @@ fn no_two_steps_lock_the_same_table() {
     let mut keys = Keys::default();
     let tables = [(1, [10, 20]), (2, [20, 10]), (3, [30, 20]), (4, [30, 30])];
     for (dump_id, [table, references]) in tables {
-        keys.add(Key { dump_id, table, references, needs: Vec::new(), bytes: SMALL });
+        keys.add(Key { dump_id, table, references, needs: Vec::new(), small: false, cost: 1 });
     }
-    keys.add(Key { dump_id: 5, table: 40, references: 30, needs: Vec::new(), bytes: 0 });
+    keys.add(Key { dump_id: 5, table: 40, references: 30, needs: Vec::new(), small: true, cost: 1 });
     [10, 20, 30, 40].into_iter().for_each(|table| keys.release(table, |_| true, &BTreeSet::new()));
     let add = |keys: &mut Keys| match keys.take_large() {
         Some(Unit::AddKey(key)) => key,
