@@ -4,8 +4,8 @@
     render.py FILE…              as tables in the terminal
     render.py --markdown FILE…   as the page docs/benchmarks.md
 
-Several files count as one benchmark. A ratio is formed within a round, and is the median of the rounds: what else the machine did
-meanwhile weighs less there than in a ratio of medians.
+Several files count as one benchmark. A ratio in a data set's table is formed within a round, and is the median of the rounds: what
+else the machine did meanwhile weighs less there than in a ratio of medians, which the first table has. The page ends with notes.md.
 """
 
 import json
@@ -14,6 +14,10 @@ import statistics
 import sys
 
 REFERENCE = "pg_migrate-dump"
+OURS = [REFERENCE, "pg_migrate-replication"]
+# No tool, but what one could hope for.
+FLOOR = "by-hand"
+HERE = os.path.dirname(os.path.abspath(__file__))
 COLUMNS = ["tool", "seconds", "min–max", "× time", "× CPU"]
 COLUMNS += ["CPU tool", "CPU source", "CPU target", "CPU others", "memory MB", "result"]
 
@@ -48,6 +52,26 @@ class Results:
         there_was = sum(run["seconds"] for run in self.runs) * self.about["machine"]["cores"]
         return sum(run["other_cpu"] for run in self.runs) / there_was
 
+    def medians(self, set_):
+        """Seconds and CPU seconds of each tool that has been complete, the fastest first."""
+        good = [run for run in self.runs if run["set"] == set_ and not run["failure"]]
+        tools = {run["tool"] for run in good}
+        medians = {
+            tool: tuple(statistics.median(of(run) for run in good if run["tool"] == tool) for of in (seconds, cpu))
+            for tool in tools
+        }
+        return dict(sorted(medians.items(), key=lambda entry: entry[1]))
+
+    def brief(self):
+        """A row for each data set: our two methods against the fastest of the others."""
+        rows = []
+        for set_ in self.sets():
+            medians = self.medians(set_)
+            other = next((tool for tool in medians if tool not in [*OURS, FLOOR]), None)
+            if other:
+                rows.append([set_, other, f"{medians[other][0]:.1f}", *(share(medians, ours, other) for ours in OURS)])
+        return rows
+
     def rows(self, set_):
         """A row of the table for each tool, the fastest first, what has never been complete last."""
         runs = [run for run in self.runs if run["set"] == set_]
@@ -74,17 +98,29 @@ def row(tool, runs, reference):
         paired = [value(run) / value(reference[run["round"]]) for run in good if run["round"] in reference]
         return f"{statistics.median(paired):.2f}" if paired else "–"
 
-    times = [run["seconds"] for run in good]
+    times = [seconds(run) for run in good]
     return statistics.median(times), [
         tool,
         f"{statistics.median(times):.1f}",
         f"{min(times):.1f}–{max(times):.1f}",
-        ratio(lambda run: run["seconds"]),
+        ratio(seconds),
         ratio(cpu),
         *(f"{middle(lambda run, key=key: run[key]):.1f}" for key in ("cpu", "source_cpu", "target_cpu", "other_cpu")),
         f"{middle(lambda run: run['memory']) / 1e6:.0f}",
         result,
     ]
+
+
+def share(medians, tool, of):
+    """Seconds of a tool, and what part they and its CPU seconds are of another's."""
+    if tool not in medians:
+        return "–"
+    time, work = (mine / theirs for mine, theirs in zip(medians[tool], medians[of]))
+    return f"{medians[tool][0]:.1f} (time × {time:.2f}, CPU × {work:.2f})"
+
+
+def seconds(run):
+    return run["seconds"]
 
 
 def cpu(run):
@@ -113,7 +149,7 @@ def table(rows):
 
 def described(set_):
     """What the file of a data set says about it in its first paragraph."""
-    with open(f"{os.path.dirname(os.path.abspath(__file__))}/sets/{set_}.sql") as file:
+    with open(f"{HERE}/sets/{set_}.sql") as file:
         paragraph, _, _ = file.read().partition("\n--\n")
     return paragraph.replace("-- ", "").replace("\n", " ")
 
@@ -147,6 +183,7 @@ def markdown(results):
         "`make bench` migrates the same data with every tool that it finds, in turn, and `scripts/bench/render.py` wrote this page."
         " Run it where you are: other people's machines say little about yours.",
         where(results),
+        table([["data set", "fastest other tool", "its seconds", *(f"`{name}`" for name in OURS)], *results.brief()]),
         "Every run begins with a new server as target, after a checkpoint on both sides, with the source's files in the page cache."
         f" Settings are initdb's (so `fsync` is on) but for {settings(results.about['source'])} on the source, and"
         f" {settings(results.about['target'])} on the target.",
@@ -162,6 +199,8 @@ def markdown(results):
     used = {run["tool"] for run in results.runs}
     tools = [[f"`{name}`", line["what"], line["version"]] for name, line in sorted(results.tools.items()) if name in used]
     parts += ["## Tools", table([["name", "what runs", "version"], *tools])]
+    with open(f"{HERE}/notes.md") as notes:
+        parts.append(notes.read().rstrip())
     return "\n\n".join(parts)
 
 

@@ -66,7 +66,7 @@ async fn replication_connection(
     let created = client.within(LIMIT, client.simple("try to create a slot", command)).await;
     let slot = match created {
         Some(Ok(_)) => Probe::Works,
-        Some(Err(error)) if error.code().is_some() => Probe::Refused(error.words()),
+        Some(Err(error)) if error.is_refusal() => Probe::Refused(error.words()),
         Some(Err(error)) => return Err(error),
         None => Probe::Refused(format!("no slot within {} s: a transaction is in its way", LIMIT.as_secs())),
     };
@@ -211,7 +211,7 @@ pub(super) async fn knows_locale(client: &Client, entry: &DatabaseEntry) -> Resu
     let attempt = sql!("begin; create collation pg_temp.{} ({}); rollback", name, options);
     match client.run("try a locale", attempt).await {
         Ok(()) => Ok(true),
-        Err(error) if error.code().is_some() => {
+        Err(error) if error.is_refusal() => {
             client.run("end a try", "rollback").await?;
             // Any other refusal, such as a locale of another encoding than this database's, says nothing about it.
             Ok(!matches!(
@@ -227,7 +227,7 @@ pub(super) async fn knows_locale(client: &Client, entry: &DatabaseEntry) -> Resu
 pub(super) async fn outcome_in_transaction(client: &Client, outcome: Result<(), PgError>) -> Result<Probe, PgError> {
     match outcome {
         Ok(()) => Ok(Probe::Works),
-        Err(error) if error.code().is_some() => {
+        Err(error) if error.is_refusal() => {
             client.run("end a try", "rollback").await?;
             Ok(Probe::Refused(error.words()))
         }

@@ -85,7 +85,7 @@ async fn state(client: &Client) -> Result<State, PgError> {
     let identifier = "select system_identifier from pg_catalog.pg_control_system()";
     let system_identifier = match client.one("read the system identifier", identifier, &[]).await {
         Ok(row) => Some(client.get(&row, 0)?),
-        Err(error) if error.code().is_some() => None,
+        Err(error) if error.is_refusal() => None,
         Err(error) => return Err(error),
     };
     let agent: Option<String> = client.get(&row, 6)?;

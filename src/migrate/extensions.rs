@@ -27,17 +27,13 @@ pub(super) async fn create(
             Ident::new(&plan.schema),
             Literal::new(&plan.version)
         );
-        match client.run(format!("create extension {name}"), statement).await {
-            Ok(()) => {}
-            Err(error) if error.code().is_some() => {
-                let (database, version, words) = (logger::database(database), &plan.version, error.words());
-                tracing::warn!(
-                    target: logger::TARGET,
-                    "{database}: extension {name} cannot be created in the source's version {version}, and is created in the \
-                     target's own: {words}"
-                );
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(refusal) = client.try_run(format!("create extension {name}"), statement).await? {
+            let (database, version, words) = (logger::database(database), &plan.version, refusal.words());
+            tracing::warn!(
+                target: logger::TARGET,
+                "{database}: extension {name} cannot be created in the source's version {version}, and is created in the \
+                 target's own: {words}"
+            );
         }
     }
     Ok(())

@@ -28,6 +28,7 @@ mod sequences;
 mod setting;
 mod snapshot;
 mod statistics;
+mod steady;
 mod wait;
 
 use std::collections::BTreeSet;
@@ -66,6 +67,8 @@ pub struct Context {
     pub statistics: bool,
     /// The source's version.
     pub source_version: ServerVersion,
+    /// The target's version.
+    pub target_version: ServerVersion,
     /// Databases of the source whose text cannot be converted to UTF-8.
     pub not_utf8: BTreeSet<String>,
     /// How pg_dump reaches the source.

@@ -1,5 +1,6 @@
 //! Privileges on configuration parameters.
 
+use super::steady::{Manner, Steady};
 use super::{Context, setting};
 use crate::facts::{ParameterPrivilege, Reserved};
 use crate::plan::Plan;
@@ -11,14 +12,11 @@ pub(super) async fn grant(context: &Context, plan: &Plan) {
     if plan.parameter_privileges.is_empty() || context.check().is_err() {
         return;
     }
-    let client = context.target.connect(context.target.maintenance_database()).await;
+    let mut session = Steady::new(context, context.target.maintenance_database(), Manner::Plain);
     for privilege in &plan.parameter_privileges {
         let statement = statement(privilege);
-        let refusal = match &client {
-            Ok(client) => client.run("grant a privilege on a parameter", statement.clone()).await.err(),
-            Err(_) => None,
-        };
-        if let Some(error) = client.as_ref().err().or(refusal.as_ref()) {
+        let doing = "grant a privilege on a parameter";
+        if let Err(error) = session.run(async |client| client.run(doing, statement.clone()).await).await {
             context.leave(None, Reserved::Privileges, &statement, error.words());
         }
     }

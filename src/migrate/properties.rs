@@ -1,9 +1,9 @@
 //! What belongs to a database as a whole: its settings, privileges, comment, security labels and connection limit.
 
+use super::steady::{Manner, Steady};
 use super::{Context, setting};
 use crate::error::Error;
 use crate::facts::{DatabaseProperties, Reserved};
-use crate::pg::Client;
 use crate::plan::Rights;
 use crate::sql;
 use crate::sql::{Ident, Literal, Sql};
@@ -14,8 +14,7 @@ pub(super) async fn carry(
     database: &str,
     properties: &DatabaseProperties,
 ) -> Result<Vec<String>, Error> {
-    let client = context.target.connect(database).await?;
-    run(context, &client, statements(database, properties)).await
+    run(context, database, statements(database, properties)).await
 }
 
 /// Carries privileges and connection limit: the last thing that is done to a database, because they could keep our own
@@ -34,22 +33,24 @@ pub(super) async fn carry_access(
         }
         return Ok(Vec::new());
     }
-    let client = context.target.connect(database).await?;
-    run(context, &client, statements).await
+    run(context, database, statements).await
 }
 
 /// What only others may do is left to them, what the target refuses otherwise is told, and the rest goes on: the data is
 /// complete without it.
-async fn run(context: &Context, client: &Client, statements: Vec<(Reserved, Sql)>) -> Result<Vec<String>, Error> {
+async fn run(context: &Context, database: &str, statements: Vec<(Reserved, Sql)>) -> Result<Vec<String>, Error> {
+    let mut session = Steady::new(context, database, Manner::Plain);
     let mut refused = Vec::new();
     for (kind, statement) in statements {
-        match client.run("carry what belongs to the database", statement.clone()).await {
-            Ok(()) => {}
-            // Whether somebody may set a label, and whether it is one, is for its provider to say, if that is loaded.
-            Err(error) if error.is_permission() || error.code().is_some() && kind == Reserved::SecurityLabels => {
-                context.leave(None, kind, &statement, error.words());
-            }
-            Err(error) => refused.push(format!("not carried: {statement}: {}", error.words())),
+        let doing = "carry what belongs to the database";
+        let Some(refusal) = session.run(async |client| client.try_run(doing, statement.clone()).await).await? else {
+            continue;
+        };
+        // Whether somebody may set a label, and whether it is one, is for its provider to say, if that is loaded.
+        if refusal.is_permission() || kind == Reserved::SecurityLabels {
+            context.leave(None, kind, &statement, refusal.words());
+        } else {
+            refused.push(format!("not carried: {statement}: {}", refusal.words()));
         }
     }
     Ok(refused)

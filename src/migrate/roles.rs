@@ -3,6 +3,7 @@
 use postgres_protocol::password::scram_sha_256;
 use rand::RngExt;
 
+use super::steady::{Manner, Steady};
 use super::{Context, setting};
 use crate::conninfo::Secret;
 use crate::events::{Event, RolePassword, RoleResult, RoleStatus};
@@ -18,52 +19,64 @@ pub(super) async fn create(context: &Context, plan: &Plan) {
     if plan.roles.is_empty() || context.check().is_err() {
         return;
     }
-    let client = match context.target.connect(context.target.maintenance_database()).await {
-        Ok(client) => client,
-        Err(error) => {
-            for role in &plan.roles {
-                report(context, &role.role.name, RolePassword::None, RoleStatus::Failed, error.words());
-            }
-            return;
-        }
-    };
-    if let Err(error) = client.keep_out_of_log().await {
-        tracing::debug!(target: logger::TARGET, "{}", crate::error::chain(&error));
-    }
+    let mut session = Steady::new(context, context.target.maintenance_database(), Manner::Discreet);
     for name in &plan.skipped_roles {
         let message = "belongs to the source's managed service".to_owned();
         report(context, name, RolePassword::None, RoleStatus::Skipped, message);
     }
     for name in &plan.joined_roles {
-        if let Err(error) = join(&client, &Ident::new(name)).await {
+        if let Err(error) = session.run(async |client| client.run("become a member", join(client, name)).await).await {
             tracing::warn!(target: logger::TARGET, "no member of role {name:?}, to give it what it owns: {}", error.words());
         }
     }
+    // A server that cannot be reached is not asked again for each role.
+    let mut unreachable = None;
     for role in &plan.roles {
+        let name = &role.role.name;
         if role.exists {
-            let message = "role already exists".to_owned();
-            report(context, &role.role.name, RolePassword::None, RoleStatus::Exists, message);
+            report(context, name, RolePassword::None, RoleStatus::Exists, "role already exists".to_owned());
             continue;
         }
-        match create_one(context, &client, role).await {
-            Ok((password, message)) => report(context, &role.role.name, password, RoleStatus::Created, message),
+        let outcome = match &unreachable {
+            None => session.run(async |client| create_one(context, client, role).await).await,
+            Some(words) => {
+                report(context, name, RolePassword::None, RoleStatus::Failed, String::clone(words));
+                continue;
+            }
+        };
+        match outcome {
+            Ok(created) => created.report(context, name),
             Err(error) => {
-                report(context, &role.role.name, RolePassword::None, RoleStatus::Failed, error.words());
+                report(context, name, RolePassword::None, RoleStatus::Failed, error.words());
+                unreachable = error.is_unreachable().then(|| error.words());
             }
         }
     }
-    for membership in &plan.memberships {
-        let Some(statement) = grant(membership, client.version()) else {
+    if unreachable.is_none() {
+        grant_memberships(context, &mut session, &plan.memberships).await;
+    }
+}
+
+/// Grants them; those that the target refuses are left to an administrator.
+async fn grant_memberships(context: &Context, session: &mut Steady<'_>, memberships: &[Membership]) {
+    for membership in memberships {
+        let (role, member) = (Ident::new(&membership.role), Ident::new(&membership.member));
+        let Some(statement) = grant(membership, context.target_version) else {
             tracing::warn!(
                 target: logger::TARGET,
-                "membership of {} in {} is not granted: it has neither INHERIT nor SET, which the target does not know",
-                Ident::new(&membership.member),
-                Ident::new(&membership.role)
+                "membership of {member} in {role} is not granted: it has neither INHERIT nor SET, which the target does not know"
             );
             continue;
         };
-        if let Err(error) = client.run("grant a membership", statement.clone()).await {
-            context.leave(None, Reserved::Memberships, &statement, error.words());
+        let grant = async |client: &Client| client.try_run("grant a membership", statement.clone()).await;
+        match session.run(grant).await {
+            Ok(None) => {}
+            Ok(Some(refusal)) => context.leave(None, Reserved::Memberships, &statement, refusal.words()),
+            Err(error) => {
+                let message = format!("not made a member of {role}: {}", error.words());
+                report(context, &membership.member, RolePassword::None, RoleStatus::Failed, message);
+                return;
+            }
         }
     }
 }
@@ -73,12 +86,46 @@ fn report(context: &Context, name: &str, password: RolePassword, status: RoleSta
 }
 
 /// Makes our user a member of a role, to give it what it owned. From 16 on whoever creates a role is only its administrator.
-async fn join(client: &Client, role: &Ident) -> Result<(), PgError> {
+fn join(client: &Client, role: &str) -> Sql {
     let options = if client.version().qualifies_memberships() { " with inherit true, set true" } else { "" };
-    client.run("become a member", sql!("grant {} to current_user{}", role, options)).await
+    sql!("grant {} to current_user{}", Ident::new(role), options)
 }
 
-async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Result<(RolePassword, String), PgError> {
+/// A role that has been created.
+struct Created {
+    password: RolePassword,
+    /// What it lacks.
+    missing: Vec<String>,
+    /// What is left to an administrator, with the reason.
+    left: Vec<(Reserved, Sql, String)>,
+}
+
+impl Created {
+    fn report(self, context: &Context, name: &str) {
+        for (kind, statement, reason) in self.left {
+            context.leave(None, kind, &statement, reason);
+        }
+        let message = match self.missing.as_slice() {
+            [] => "role created".to_owned(),
+            missing => format!("role created without {}", missing.join(", ")),
+        };
+        report(context, name, self.password, RoleStatus::Created, message);
+    }
+}
+
+/// Creates a role with all that belongs to it, or nothing: a later run leaves a role alone that is there.
+async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Result<Created, PgError> {
+    let name = Ident::new(&plan.role.name);
+    let doing = format!("create role {name}");
+    client.run(&*doing, "begin").await?;
+    match create_in_transaction(context, client, plan).await {
+        Ok(created) => client.run(doing, "commit").await.map(|()| created),
+        Err(error) if error.is_refusal() => client.run(doing, "rollback").await.and(Err(error)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn create_in_transaction(context: &Context, client: &Client, plan: &RolePlan) -> Result<Created, PgError> {
     let role = &plan.role;
     let name = Ident::new(&role.name);
     let (password, verifier) = password(plan);
@@ -95,26 +142,24 @@ async fn create_one(context: &Context, client: &Client, plan: &RolePlan) -> Resu
         }
     }
     let mut missing: Vec<String> = plan.left_out.iter().map(|attribute| (*attribute).to_owned()).collect();
+    let mut left = Vec::new();
     if !plan.left_out.is_empty() {
         let attributes = Sql::join(plan.left_out.iter().copied(), " ");
         let reason = "the target user may not give these attributes".to_owned();
-        context.leave(None, Reserved::RoleAttributes, &sql!("alter role {} {}", name, attributes), reason);
+        left.push((Reserved::RoleAttributes, sql!("alter role {} {}", name, attributes), reason));
     }
-    if !context.target_superuser && join(client, &name).await.is_err() {
+    if !context.target_superuser
+        && client.try_in_transaction("become a member", &join(client, &role.name)).await?.is_some()
+    {
         missing.push("our membership".to_owned());
     }
     for (kind, what, statement) in additions(role) {
-        if let Err(error) = client.run(format!("{what} of role {name}"), statement.clone()).await {
+        if let Some(refusal) = client.try_in_transaction(&format!("{what} of role {name}"), &statement).await? {
             missing.push(what);
-            context.leave(None, kind, &statement, error.words());
+            left.push((kind, statement, refusal.words()));
         }
     }
-    let message = if missing.is_empty() {
-        "role created".to_owned()
-    } else {
-        format!("role created without {}", missing.join(", "))
-    };
-    Ok((password, message))
+    Ok(Created { password, missing, left })
 }
 
 /// What is said of a role after its creation.

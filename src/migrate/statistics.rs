@@ -116,7 +116,7 @@ async fn restore(client: &Client, entry: &RelationStatistics) -> Result<Option<S
                     }
                 }
             }
-            Err(error) if error.code().is_some() => return Ok(Some(error.words())),
+            Err(error) if error.is_refusal() => return Ok(Some(error.words())),
             Err(error) => return Err(error.into()),
         }
     }

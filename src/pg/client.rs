@@ -10,6 +10,7 @@ use super::PgError;
 use super::overheard::Errors;
 use crate::facts::{ServerVersion, Side};
 use crate::logger;
+use crate::sql;
 use crate::sql::Sql;
 
 /// Rows of the simple protocol: every value as text.
@@ -81,11 +82,8 @@ impl Client {
             // Not in 12.
             "set log_min_duration_sample = -1",
         ] {
-            match self.run("keep passwords out of the log", setting).await {
-                // Each may have been granted alone (15), and not every version knows all.
-                Err(error) if error.code().is_some() => {}
-                outcome => outcome?,
-            }
+            // Each may have been granted alone (15), and not every version knows all.
+            self.try_run("keep passwords out of the log", setting).await?;
         }
         Ok(())
     }
@@ -120,6 +118,15 @@ impl Client {
             Err(error) if error.is_refusal() => Ok(Some(error)),
             outcome => outcome.map(|()| None),
         }
+    }
+
+    /// The same in an open transaction, which goes on without what was refused.
+    pub async fn try_in_transaction(&self, doing: &str, sql: &Sql) -> Result<Option<PgError>, PgError> {
+        let refusal = self.try_run(doing, sql!("savepoint attempt; {}; release attempt", sql)).await?;
+        if refusal.is_some() {
+            self.run(doing, "rollback to attempt; release attempt").await?;
+        }
+        Ok(refusal)
     }
 
     /// Runs statements by the simple protocol, the only one that a replication connection understands, and returns the rows

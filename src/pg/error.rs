@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::facts::Side;
 
@@ -27,7 +27,7 @@ pub struct PgError {
 pub enum Cause {
     /// The server's answer.
     #[error("{}", server_words(.0))]
-    Server(Box<tokio_postgres::error::DbError>),
+    Server(Box<DbError>),
     /// The session broke, or the answer made no sense.
     #[error("{}", driver_words(.0))]
     Driver(tokio_postgres::Error),
@@ -103,16 +103,21 @@ impl PgError {
             Cause::Server(words) => {
                 // Connection exceptions; shutting down, crashed, starting up, idle for too long.
                 let code = words.code().code();
-                code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05")
+                ends_session(words) && (code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05"))
             }
             Cause::Driver(_) | Cause::Network { .. } | Cause::Timeout { .. } => true,
             Cause::Unusable(_) => false,
         }
     }
 
+    /// Whether nobody answered where we tried to connect.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self.cause, Cause::Network { .. } | Cause::Timeout { .. })
+    }
+
     /// Whether the server refused what was asked, and the session goes on.
     pub fn is_refusal(&self) -> bool {
-        self.code().is_some() && !self.is_disconnection()
+        matches!(&self.cause, Cause::Server(words) if !ends_session(words))
     }
 
     /// Why it failed, without where.
@@ -133,8 +138,14 @@ impl StdError for PgError {
     }
 }
 
+/// Whether no session outlives the error. The code does not tell: with the same ones a server reports a broken connection of its
+/// own to another server (08006), or that somebody ended a worker of a parallel query (57P01).
+fn ends_session(error: &DbError) -> bool {
+    matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+}
+
 /// `message (detail) [SQLSTATE]`, in the server's words.
-fn server_words(error: &tokio_postgres::error::DbError) -> String {
+fn server_words(error: &DbError) -> String {
     let mut words = error.message().to_owned();
     if let Some(detail) = error.detail() {
         words.push_str(&format!(" ({})", detail.trim_end()));

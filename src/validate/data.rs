@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Found, list};
-use crate::facts::TableKind;
+use crate::facts::{Table, TableKind};
 use crate::sql;
 use crate::sql::{Ident, QualifiedName};
 
@@ -13,6 +13,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("unreadable-large-objects", large_objects),
     Check::new("row-security", row_security),
     Check::new("unlogged-on-standby", unlogged_on_standby),
+    Check::new("scattered-partitions", scattered_partitions),
 ];
 
 fn tables(case: &Case<'_>) -> Vec<Found> {
@@ -114,9 +115,41 @@ fn unlogged_on_standby(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
+/// Partitions by a hash that is another on every server, which are copied one by one all the same: those of a tree that
+/// cannot be loaded through its root. Without rows they do no harm.
+fn scattered_partitions(case: &Case<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for database in case.databases() {
+        let mut trees = BTreeMap::<_, Vec<_>>::new();
+        for table in database.carried().filter(|table| table.kind == TableKind::Ordinary && table.bytes > 0) {
+            if let Some(root) = &table.load_through {
+                trees.entry(root).or_default().push(&table.name);
+            }
+        }
+        for (root, partitions) in trees {
+            let is_foreign =
+                |table: &Table| table.kind == TableKind::Foreign && table.load_through.as_ref() == Some(root);
+            let (cause, fix) = if database.source.tables.iter().any(is_foreign) {
+                let fix = "leave its partitions out with --skip-table, and insert their rows into it on the target";
+                ("a partition of it is a foreign table", fix)
+            } else {
+                ("other partitions of it are left out", "select all of its partitions, or none")
+            };
+            let message = format!(
+                "Table {root} in database '{}' is partitioned by a hash that is another on every server, as that of an enum is, \
+                 and because {cause}, its partitions are copied one by one: the target would refuse rows of {}",
+                database.name,
+                list(partitions)
+            );
+            found.push(Found::error(database.table(root), message).fix(fix));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{LargeObjects, RowSecurity};
+    use crate::facts::{LargeObjects, RowSecurity, Table, TableKind, fixture};
     use crate::plan::example::Example;
     use crate::settings::TableFilter;
     use crate::validate::tests::{Change, ids};
@@ -127,6 +160,14 @@ pub(super) mod tests {
         example.source().tables[0].row_security = security;
     }
 
+    /// A dump of a table that is partitioned by the hash of an enum.
+    fn scatter(example: &mut Example) {
+        example.settings.force_method = Some(crate::settings::Method::Dump);
+        let leaf = |name| Table { load_through: Some(fixture::public("moods")), ..fixture::table(name) };
+        let root = Table { kind: TableKind::Partitioned, bytes: 0, ..fixture::table("moods") };
+        example.source().tables.extend([root, leaf("moods_0"), leaf("moods_1")]);
+    }
+
     pub(in crate::validate) const CHANGES: &[Change] = &[
         ("unreadable-table", |it| it.source().tables[0].readable = false),
         ("unreadable-sequence", |it| it.source().sequences[0].readable = false),
@@ -135,6 +176,10 @@ pub(super) mod tests {
             it.settings.force_method = Some(crate::settings::Method::Dump);
         }),
         ("unlogged-on-standby", |it| it.source().tables[0].present = false),
+        ("scattered-partitions", |it| {
+            scatter(it);
+            it.settings.selection.tables = TableFilter::Skip(vec![crate::plan::example::pattern("moods_1")]);
+        }),
         ("row-security", |it| bind(it, RowSecurity::Forced)),
         ("row-security", |it| {
             bind(it, RowSecurity::Enabled);
@@ -148,6 +193,18 @@ pub(super) mod tests {
         let mut example = Example::new();
         example.source().tables[0].readable = false;
         example.settings.selection.tables = TableFilter::Skip(vec![crate::plan::example::pattern("orders")]);
+        assert!(ids(&example).is_empty());
+    }
+
+    #[test]
+    fn partitions_that_are_loaded_through_their_root_or_have_no_rows_scatter_nothing() {
+        let mut example = Example::new();
+        scatter(&mut example);
+        assert!(ids(&example).is_empty());
+        example.settings.selection.tables = TableFilter::Skip(vec![crate::plan::example::pattern("moods_1")]);
+        for table in &mut example.source().tables {
+            table.bytes = 0;
+        }
         assert!(ids(&example).is_empty());
     }
 

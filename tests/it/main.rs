@@ -31,6 +31,7 @@ mod interrupt;
 mod labels;
 mod large_objects;
 mod lent;
+mod lost;
 mod names;
 mod privileges;
 mod real;

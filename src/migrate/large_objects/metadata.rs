@@ -192,21 +192,13 @@ pub(super) async fn change(target: &Client, changes: Vec<Change>) -> Result<Vec<
     if changes.is_empty() {
         return Ok(refused);
     }
-    target.run(doing, "savepoint described").await?;
     let all = Sql::join(changes.iter().map(|change| &change.statement), "; ");
-    let in_one_go = target.run(doing, all).await;
-    match in_one_go {
-        Err(error) if error.code().is_some() => {}
-        outcome => return outcome.map(|()| refused),
+    if target.try_in_transaction(doing, &all).await?.is_none() {
+        return Ok(refused);
     }
-    target.run(doing, "rollback to described").await?;
     for change in changes {
-        match target.run(doing, sql!("savepoint one; {}; release one", change.statement)).await {
-            Err(error) if error.code().is_some() => {
-                target.run(doing, "rollback to one").await?;
-                refused.push((change, error));
-            }
-            outcome => outcome?,
+        if let Some(refusal) = target.try_in_transaction(doing, &change.statement).await? {
+            refused.push((change, refusal));
         }
     }
     Ok(refused)

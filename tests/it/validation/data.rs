@@ -198,3 +198,37 @@ fn a_table_that_somebody_has_locked_ends_the_run_instead_of_holding_it_up() {
         "{outcome}"
     );
 }
+
+#[test]
+fn rows_that_the_target_would_put_into_other_partitions_are_no_surprise_after_hours() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        "CREATE TYPE mood AS ENUM ('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p');
+         CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+         CREATE TABLE moods (m mood) PARTITION BY HASH (m);
+         CREATE TABLE moods_0 PARTITION OF moods FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+         CREATE FOREIGN TABLE moods_1 PARTITION OF moods FOR VALUES WITH (MODULUS 2, REMAINDER 1) SERVER nowhere;
+         INSERT INTO moods_0 SELECT m FROM unnest(enum_range(null::mood)) m
+             WHERE satisfies_hash_partition('moods'::regclass, 2, 0, m);
+         CREATE TABLE others (m mood) PARTITION BY HASH (m);
+         CREATE TABLE others_0 PARTITION OF others FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+         CREATE TABLE others_1 PARTITION OF others FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+         INSERT INTO others SELECT unnest(enum_range(null::mood))",
+    );
+    let migrate = || pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump"]);
+    let is_partitioned = "is partitioned by a hash that is another on every server, as that of an enum is, and because";
+    let refuses = "its partitions are copied one by one: the target would refuse rows of public";
+    let of_moods = format!(
+        "Table public.moods in database 'app' {is_partitioned} a partition of it is a foreign table, {refuses}.moods_0"
+    );
+    expect_errors(migrate().run(), &[&of_moods]);
+    let of_others = format!(
+        "Table public.others in database 'app' {is_partitioned} other partitions of it are left out, {refuses}.others_0"
+    );
+    let outcome = migrate().args(["--skip-table", "moods_0", "--skip-table", "others_1"]).run();
+    expect_errors(outcome, &[&of_others]);
+    migrate().args(["--skip-table", "moods_0"]).run().expect_code(0);
+    assert_eq!(pair.target.value("app", "SELECT count(*) FROM others"), "16");
+}
