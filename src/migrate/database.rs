@@ -148,6 +148,8 @@ impl<'a> Run<'a> {
         };
 
         snapshot.must_hold_only(&content.seen).await?;
+        let divided = content.tables.iter().filter(|table| !table.parts.is_empty());
+        snapshot.keep_in_place(divided.map(|table| &table.name)).await?;
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, Some(snapshot.name()), &migration.rights).await?;
         archive.restore_before_data(context, manner).await?;
@@ -169,6 +171,7 @@ impl<'a> Run<'a> {
         let (complete, mut completed) = mpsc::unbounded_channel();
         let copy = async {
             self.pool.copy(name, snapshot.name(), work, Some(complete)).await?;
+            snapshot.must_show_rows(context, &content.tables).await?;
             self.notice_all(large_objects.conclude(name));
             snapshot.release().await;
             self.stage(Stage::Indexes);

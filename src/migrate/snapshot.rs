@@ -1,6 +1,6 @@
 //! A snapshot of a source database that other sessions, and pg_dump, can use while the holder lives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,9 @@ use super::Context;
 use crate::error::{Error, Kind};
 use crate::logger;
 use crate::pg::{Client, PgError};
+use crate::plan::TablePlan;
 use crate::sql;
-use crate::sql::{Ident, QualifiedName};
+use crate::sql::{Ident, QualifiedName, Sql};
 
 /// After how long the wait for a slot first says what it waits for, and how often then.
 const FIRST_REMINDER: Duration = Duration::from_secs(2);
@@ -56,6 +57,41 @@ impl Snapshot {
     /// [`must_hold_only`], for what the snapshot shows.
     pub(super) async fn must_hold_only(&self, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
         must_hold_only(&self.holder, seen).await
+    }
+
+    /// Keeps the rows of `tables`, which are read in parts, in their blocks while the snapshot lives. VACUUM FULL or CLUSTER
+    /// between two parts, when no worker holds the table, would move rows out of those that are still to be read.
+    pub(super) async fn keep_in_place(&self, tables: impl Iterator<Item = &QualifiedName>) -> Result<(), PgError> {
+        let tables: Vec<_> = tables.map(|table| sql!("only {}", table)).collect();
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let lock = sql!("lock table {} in access share mode", Sql::join(&tables, ", "));
+        self.holder.run("keep rows in their blocks", lock).await
+    }
+
+    /// Refuses to go on when the definition of one of `tables` has been changed since in a way that wrote it anew, a column's
+    /// type for example: of such a table no snapshot from before shows any rows, whoever reads it later.
+    pub(super) async fn must_show_rows(&self, context: &Context, tables: &[TablePlan]) -> Result<(), Error> {
+        let now = context.source.connect(self.holder.database()).await?;
+        let (then, now) = tokio::try_join!(forms(&self.holder), forms(&now))?;
+        let through_root = tables.iter().any(|table| table.partitioned);
+        let copied: BTreeSet<_> = tables.iter().map(|table| &table.name).collect();
+        let rewritten: Vec<String> = then
+            .iter()
+            .filter(|(oid, form)| now.get(*oid).is_some_and(|now| now.file != form.file && now.columns != form.columns))
+            .filter(|(_, form)| through_root || copied.contains(&form.table))
+            .map(|(_, form)| form.table.to_string())
+            .collect();
+        if rewritten.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "tables were rewritten on the source, by a change of their definition, while rows were copied, and may lack \
+             rows: {}",
+            rewritten.join(", ")
+        );
+        Err(Error::new(Kind::Failed, message).hint("run again, and change no definitions meanwhile"))
     }
 
     /// What SET TRANSACTION SNAPSHOT and `pg_dump --snapshot` take.
@@ -134,6 +170,36 @@ pub(super) async fn until_created<T>(
             logger::database(client.database())
         );
     }
+}
+
+/// How a table is stored.
+struct Form {
+    table: QualifiedName,
+    file: Option<String>,
+    columns: Option<String>,
+}
+
+/// Beside its file, what changes when a change of definition writes a table anew: VACUUM FULL gives it another one, too, and keeps what old
+/// snapshots see; TRUNCATE is replicated.
+const FORMS: &str = "
+select c.oid, n.nspname, c.relname, c.relfilenode, pg_catalog.format('%s %s %s', c.relpersistence, c.relam, (
+    select pg_catalog.string_agg(pg_catalog.format('%s %s %s %s', a.attnum, a.atttypid, a.atttypmod, a.attgenerated), ','
+                                 order by a.attnum)
+    from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'r' and c.relpersistence in ('p', 'u') and c.oid >= 16384";
+
+/// Ordinary tables by their OIDs, as `client` sees them.
+async fn forms(client: &Client) -> Result<BTreeMap<String, Form>, PgError> {
+    let rows = client.simple("look at how tables are stored", FORMS).await?;
+    let form = |row: Vec<Option<String>>| match <[_; 5]>::try_from(row) {
+        Ok([Some(oid), Some(schema), Some(table), file, columns]) => {
+            Some((oid, Form { table: QualifiedName::new(schema, table), file, columns }))
+        }
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(form).collect())
 }
 
 /// Ordinary tables with the columns that can be loaded; a table without any has one line without a column.

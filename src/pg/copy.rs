@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
+use futures_util::stream::Fuse;
 use futures_util::{SinkExt, StreamExt};
 use tokio_postgres::{CopyInSink, CopyOutStream};
 
@@ -36,12 +37,12 @@ impl Place {
 
 /// A running `COPY … TO STDOUT`.
 pub struct CopyOut {
-    stream: Pin<Box<CopyOutStream>>,
+    stream: Pin<Box<Fuse<CopyOutStream>>>,
     place: Place,
 }
 
 impl CopyOut {
-    /// The next message: mostly a row. `None` after the last one.
+    /// The next message: mostly a row. `None` after the last one, however often one asks.
     pub async fn next(&mut self) -> Result<Option<Bytes>, PgError> {
         self.stream.next().await.transpose().map_err(|error| self.place.error(error))
     }
@@ -100,7 +101,7 @@ impl Client {
     pub async fn copy_out(&self, copy: &Prepared) -> Result<CopyOut, PgError> {
         let place = Place::of(self, copy);
         match self.inner.copy_out(&copy.statement).await {
-            Ok(stream) => Ok(CopyOut { stream: Box::pin(stream), place }),
+            Ok(stream) => Ok(CopyOut { stream: Box::pin(stream.fuse()), place }),
             Err(error) => Err(place.error(error)),
         }
     }

@@ -21,6 +21,8 @@ fn settings(version: ServerVersion) -> &'static str {
                 "set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;",
                 "set timezone = 'UTC'; set lc_monetary = 'C'; set xmlbinary = 'base64'; set quote_all_identifiers = off;",
                 "set bytea_output = 'hex'; set row_security = off; set check_function_bodies = off;",
+                // How what we send is read: pg_dump writes definitions for a session like this.
+                "set standard_conforming_strings = on; set array_nulls = on; set xmloption = content;",
                 // Questions about many objects look costly, and compiling them takes longer than answering.
                 "set jit = off;",
                 $($more),*

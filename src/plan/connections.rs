@@ -31,7 +31,7 @@ fn room(server: &ServerFacts) -> i64 {
 }
 
 /// Databases in work at the same time, whatever the number of copy workers: schema restores and index builds of several
-/// databases overlap, and their snapshots are not all held from the beginning.
+/// databases overlap, and their snapshots are not all held from the beginning. Fewer where connections are few.
 const DATABASES_AT_WORK: usize = 4;
 
 /// Connections to each server that a database takes which waits for replication.
@@ -42,9 +42,9 @@ const WAITING: i64 = 32;
 
 /// Databases at work at the same time, and those in all that are begun and not ended, besides `jobs` connections that copy.
 pub(super) fn databases(facts: &Facts, jobs: usize) -> (usize, usize) {
-    let at_work = jobs.max(DATABASES_AT_WORK);
     let left = both(facts).saturating_sub(i64::try_from(jobs).unwrap_or(i64::MAX));
     let waiting = usize::try_from((left / WAITING_CONNECTIONS).clamp(0, WAITING)).unwrap_or(0);
+    let at_work = jobs.max(DATABASES_AT_WORK.min(waiting));
     (at_work, at_work.max(waiting))
 }
 
@@ -64,6 +64,7 @@ mod tests {
         assert_eq!(at(44, 4), (4, 10));
         assert_eq!(at(900, 4), (4, 32));
         assert_eq!(at(0, 4), (4, 4), "no fewer than are at work");
+        assert_eq!((at(4, 2), at(14, 2)), ((2, 2), (3, 3)), "few connections are not all taken at once");
         assert_eq!(at(900, 40), (40, 40));
     }
 }

@@ -44,6 +44,8 @@ INSERT INTO no_columns DEFAULT VALUES;
 CREATE TABLE changed (gone int, a int GENERATED ALWAYS AS IDENTITY, also_gone text, b text, c int GENERATED ALWAYS AS (a * 2) STORED);
 INSERT INTO changed (b) VALUES ('x'), ('y');
 ALTER TABLE changed DROP COLUMN gone, DROP COLUMN also_gone, ADD COLUMN d int DEFAULT 7;
+CREATE TABLE nobody (a int, b text);
+CREATE TABLE nobody_in_text (a int, b xml);
 CREATE TABLE parent (a int, b text);
 CREATE TABLE child (c int) INHERITS (parent);
 INSERT INTO parent VALUES (1, 'parent''s own');

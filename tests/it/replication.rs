@@ -185,3 +185,18 @@ fn a_database_whose_subscription_does_not_start_keeps_no_other_from_being_copied
     run.signal("INT");
     run.wait().expect_code(130);
 }
+
+#[test]
+fn many_databases_fit_through_few_connections() {
+    let few = Options::default().setting("max_connections", "12");
+    let Some(pair) = Pair::with(&Options::default(), &few) else { return };
+    let databases: Vec<_> = (1..=7).map(|n| format!("app{n}")).collect();
+    for database in &databases {
+        create_shop(&pair.source, database, 20);
+    }
+    pair.migrate().args(["--max-replication-lag", "0", "--stop-replication"]).run().expect_code(0);
+    for database in &databases {
+        pair.assert_equal(database);
+    }
+    pair.assert_nothing_left();
+}

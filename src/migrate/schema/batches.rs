@@ -18,7 +18,7 @@ use crate::tools::{Entry, Piece};
 const AT_ONCE: usize = 100;
 
 /// What a session needs to take an archive's SQL, as the head of every dump sets it; the rest every session of ours has.
-const PREPARE: &str = "set synchronous_commit = off; set xmloption = content; set client_min_messages = warning";
+const PREPARE: &str = "set synchronous_commit = off; set client_min_messages = warning";
 
 /// A session that creates entries.
 pub(super) async fn open(context: &Context, database: &str) -> Result<Client, Error> {
