@@ -180,6 +180,7 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             max_slot_wal_keep_mb: Some(-1),
             memory: MemorySettings::default(),
             log_parameters: BTreeMap::new(),
+            watchers: Watchers::default(),
         },
         user: User {
             name: "migrator".to_owned(),

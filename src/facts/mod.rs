@@ -20,7 +20,7 @@ pub use reserved::{Reserved, ReservedObject};
 pub use server::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
     LocaleProvider, Membership, MemorySettings, ParameterPrivilege, Role, SecurityLabel, ServerFacts, ServerSettings,
-    Slot, User,
+    Slot, User, Watchers,
 };
 pub use types::{DataType, TypeKind};
 pub use version::ServerVersion;

@@ -126,6 +126,31 @@ pub struct ServerSettings {
     pub memory: MemorySettings,
     /// Settings by which parameters of statements reach the server's log, with their values.
     pub log_parameters: BTreeMap<String, String>,
+    /// What extensions that watch statements write down.
+    pub watchers: Watchers,
+}
+
+/// What extensions that watch statements write down for our user.
+#[derive(Clone, Debug, Default)]
+pub struct Watchers {
+    /// Whether pg_stat_statements keeps the text of definitions that other statements run (`track`, `track_utility`).
+    pub keeps_nested: bool,
+    /// `pgaudit.log`, where pgaudit is loaded.
+    pub audited: Option<String>,
+    /// `pgaudit.log_parameter`
+    pub audits_parameters: bool,
+}
+
+impl Watchers {
+    /// Whether pgaudit logs statements of a class, such as `ddl`: the last word about it counts.
+    pub fn audits(&self, class: &str) -> bool {
+        let words = self.audited.iter().flat_map(|list| list.split(',')).map(|word| word.trim().to_ascii_lowercase());
+        words.fold(false, |audits, word| match word.strip_prefix('-') {
+            Some(not) => audits && not != class && not != "all",
+            None if word == "none" => false,
+            None => audits || word == class || word == "all",
+        })
+    }
 }
 
 /// What a server has for building indexes, as its administrator says.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{parameters, roles};
 use crate::facts::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
-    LocaleProvider, MemorySettings, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User,
+    LocaleProvider, MemorySettings, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User, Watchers,
 };
 use crate::pg::{Client, PgError, Server};
 
@@ -117,7 +117,8 @@ where name in ('wal_level', 'effective_wal_level', 'max_replication_slots', 'max
                'reserved_connections', 'max_slot_wal_keep_size', 'shared_buffers', 'effective_cache_size',
                'maintenance_work_mem', 'max_parallel_maintenance_workers', 'max_parallel_workers',
                'log_parameter_max_length', 'log_statement', 'log_min_duration_statement', 'log_min_duration_sample',
-               'log_statement_sample_rate', 'log_transaction_sample_rate')";
+               'log_statement_sample_rate', 'log_transaction_sample_rate',
+               'pg_stat_statements.track', 'pg_stat_statements.track_utility', 'pgaudit.log', 'pgaudit.log_parameter')";
 
 /// In which `shared_buffers` and `effective_cache_size` are counted (`BLCKSZ`).
 const PAGE_KB: i64 = 8;
@@ -150,6 +151,12 @@ async fn settings(client: &Client) -> Result<ServerSettings, PgError> {
             max_parallel_workers: or_zero("max_parallel_workers"),
         },
         log_parameters: log_parameters(&found),
+        watchers: Watchers {
+            keeps_nested: text("pg_stat_statements.track").is_some_and(|it| it == "all")
+                && text("pg_stat_statements.track_utility").is_some_and(|it| it == "on"),
+            audited: text("pgaudit.log"),
+            audits_parameters: text("pgaudit.log_parameter").is_some_and(|it| it == "on"),
+        },
     })
 }
 

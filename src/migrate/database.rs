@@ -23,7 +23,7 @@ use super::{
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
-use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, Transfer, Work};
+use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, TablePlan, Transfer, Work};
 use crate::settings::Method;
 use crate::sql::QualifiedName;
 
@@ -148,11 +148,12 @@ impl<'a> Run<'a> {
         };
 
         snapshot.must_hold_only(&content.seen).await?;
-        let divided = content.tables.iter().filter(|table| !table.parts.is_empty());
-        snapshot.keep_in_place(divided.map(|table| &table.name)).await?;
+        // Replication brings a TRUNCATE, and need not hold back anybody's for the hours of a copy.
+        let kept = |table: &&TablePlan| migration.transfer == Transfer::Dump || !table.parts.is_empty();
+        snapshot.keep_rows(content.tables.iter().filter(kept)).await?;
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, Some(snapshot.name()), &migration.rights).await?;
-        archive.restore_before_data(context, manner).await?;
+        archive.restore_before_data(context, manner, jobs).await?;
 
         self.stage(Stage::Copy);
         let target = archive.session(context).await?;
@@ -225,7 +226,7 @@ impl<'a> Run<'a> {
         let archive = Archive::dump(context, name, None, &migration.rights).await?;
         let source = context.source.connect(name).await?;
         snapshot::must_hold_only(&source, &content.seen).await?;
-        archive.restore_before_data(context, manner).await?;
+        archive.restore_before_data(context, manner, jobs).await?;
         archive.restore_identities(context, manner, &content.identity_indexes).await?;
 
         self.stage(Stage::Copy);

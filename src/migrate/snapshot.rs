@@ -59,15 +59,17 @@ impl Snapshot {
         must_hold_only(&self.holder, seen).await
     }
 
-    /// Keeps the rows of `tables`, which are read in parts, in their blocks while the snapshot lives. VACUUM FULL or CLUSTER
-    /// between two parts, when no worker holds the table, would move rows out of those that are still to be read.
-    pub(super) async fn keep_in_place(&self, tables: impl Iterator<Item = &QualifiedName>) -> Result<(), PgError> {
-        let tables: Vec<_> = tables.map(|table| sql!("only {}", table)).collect();
+    /// Keeps the rows of `tables` where the snapshot finds them while it lives, as pg_dump does. Of a table that TRUNCATE has emptied no
+    /// snapshot shows any; and VACUUM FULL or CLUSTER between two parts of a table, when no worker holds it, would move rows out
+    /// of blocks that are still to be read.
+    pub(super) async fn keep_rows(&self, tables: impl Iterator<Item = &TablePlan>) -> Result<(), PgError> {
+        let tables: Vec<_> =
+            tables.map(|table| sql!("{}{}", if table.partitioned { "" } else { "only " }, table.name)).collect();
         if tables.is_empty() {
             return Ok(());
         }
         let lock = sql!("lock table {} in access share mode", Sql::join(&tables, ", "));
-        self.holder.run("keep rows in their blocks", lock).await
+        self.holder.run("keep others from emptying or rewriting tables", lock).await
     }
 
     /// Refuses to go on when the definition of one of `tables` has been changed since in a way that wrote it anew, a column's

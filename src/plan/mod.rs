@@ -63,7 +63,8 @@ pub struct Plan {
     pub databases_at_work: usize,
     /// Databases that are begun and not ended: those at work, and those that wait for replication.
     pub databases_at_once: usize,
-    /// Index builds, checks of foreign keys and ANALYZEs at the same time, over all databases together.
+    /// Index builds, checks of foreign keys, ANALYZEs and additional sessions that create tables at the same time, over all
+    /// databases together.
     pub index_jobs: usize,
     /// What each index build may use.
     pub builds: BuildLimits,

@@ -9,6 +9,7 @@ mod extensions;
 mod filters;
 mod natural;
 mod objects;
+mod passwords;
 mod previous;
 mod replication;
 mod reserved;
@@ -101,6 +102,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         extensions::CHECKS,
         filters::CHECKS,
         roles::CHECKS,
+        passwords::CHECKS,
         replication::CHECKS,
         data::CHECKS,
         tables::CHECKS,

@@ -15,7 +15,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("database-owner", database_owner),
     Check::new("role-differs", differs),
     Check::new("placeholder-passwords", placeholder_passwords),
-    Check::new("passwords-logged", passwords_logged),
     Check::new("role-passwords-unused", passwords_unused),
     Check::new("deprecated-passwords", md5_passwords),
     Check::new("memberships", memberships),
@@ -24,7 +23,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("provider-roles", provider_roles),
 ];
 
-fn created<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a RolePlan> {
+/// The roles that the run creates.
+pub(super) fn created<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a RolePlan> {
     case.plan.roles.iter().filter(|plan| !plan.exists)
 }
 
@@ -171,46 +171,6 @@ fn placeholder_passwords(case: &Case<'_>) -> Vec<Found> {
     ]
 }
 
-/// Stored verifiers are secrets, too: who has one can pass for the server, or guess the password without asking it.
-fn passwords_logged(case: &Case<'_>) -> Vec<Found> {
-    let target = &case.facts.target;
-    let forbidden = |name: &String| target.user.forbidden_settings.contains(name);
-    let logging: Vec<_> = target.settings.log_parameters.iter().filter(|(name, _)| forbidden(name)).collect();
-    let with_password = created(case).filter(|plan| {
-        plan.password.is_some() || plan.role.verifier.is_some() || plan.role.login && !plan.role.without_password
-    });
-    let mut secrets = Vec::new();
-    if with_password.count() > 0 {
-        secrets.push("verifiers of roles' passwords");
-    }
-    if case.replications().next().is_some() {
-        secrets.push("the password of the source in subscriptions");
-    }
-    if logging.is_empty() || secrets.is_empty() {
-        return Vec::new();
-    }
-    let user = Ident::new(&target.user.name);
-    let settings: Vec<_> = logging.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    let message = format!(
-        "its log will show {}, because of {}, which user {user} may not change",
-        secrets.join(" and "),
-        settings.join(", ")
-    );
-    let off = logging.iter().map(|(name, _)| {
-        let value = match name.as_str() {
-            "log_statement" => "'none'",
-            "log_transaction_sample_rate" => "0",
-            _ => "-1",
-        };
-        format!("ALTER ROLE {user} SET {name} = {value}")
-    });
-    let off: Vec<_> = off.collect();
-    vec![Found::warning(Side::Target, message).fix(format!(
-        "let a superuser type for as long as the migration lasts, target: {}; or change those passwords afterwards",
-        off.join("; ")
-    ))]
-}
-
 fn passwords_unused(case: &Case<'_>) -> Vec<Found> {
     let names: Vec<_> = case
         .settings
@@ -347,10 +307,6 @@ pub(super) mod tests {
             it.facts.source.roles.push(fixture::role("ops"));
         }),
         ("placeholder-passwords", |it| it.facts.source.roles[0].verifier = None),
-        ("passwords-logged", |it| {
-            it.facts.target.user.forbidden_settings.insert("log_statement".to_owned());
-            it.facts.target.settings.log_parameters.insert("log_statement".to_owned(), "all".to_owned());
-        }),
         ("role-passwords-unused", |it| it.settings.role_passwords = RolePasswords::parse("nobody:x").unwrap()),
         ("deprecated-passwords", |it| it.facts.source.roles[0].md5 = true),
         ("memberships", |it| {

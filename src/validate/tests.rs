@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Severity, checks, error_of, validate};
 use super::{
-    data, databases, extensions, filters, objects, previous, replication, reserved, roles, servers, storage, tables,
+    data, databases, extensions, filters, objects, passwords, previous, replication, reserved, roles, servers, storage,
+    tables,
 };
 use crate::plan::example::Example;
 
@@ -19,6 +20,7 @@ fn changes() -> impl Iterator<Item = &'static Change> {
         extensions::tests::CHANGES,
         filters::tests::CHANGES,
         roles::tests::CHANGES,
+        passwords::tests::CHANGES,
         replication::tests::CHANGES,
         data::tests::CHANGES,
         tables::tests::CHANGES,

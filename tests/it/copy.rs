@@ -127,6 +127,44 @@ fn a_table_that_is_rewritten_while_nobody_reads_it_arrives_whole() {
 }
 
 #[test]
+fn a_table_cannot_be_emptied_between_the_snapshot_of_a_dump_and_its_copy() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 300);
+    pair.source.sql(
+        "app",
+        "CREATE TABLE parted (id int) PARTITION BY LIST (id); CREATE TABLE part PARTITION OF parted DEFAULT",
+    );
+    pair.source
+        .sql("app", "INSERT INTO parted VALUES (1); INSERT INTO gated SELECT n, n FROM generate_series(301, 90000) n");
+    pair.target.create_database("app");
+    let gate = Gate::Rows.close(&pair.target, "app");
+    let run = || pair.migrate().args(["--filtered-db", "postgres", "--jobs", "1"]);
+    let running = run().args(["--force-method", "dump"]).spawn();
+    gate.wait_for_somebody(&pair.target, "app");
+    for table in ["plain", "part"] {
+        let truncate = pair.source.session("app");
+        truncate.sql("SET lock_timeout = '50ms'");
+        let refusal = truncate.try_sql(&format!("TRUNCATE {table}")).unwrap_err();
+        assert!(refusal.contains("lock timeout"), "{table}: {refusal}");
+    }
+    gate.open();
+    running.wait().expect_code(0);
+    pair.assert_equal("app");
+
+    // Replication brings it.
+    pair.target.sql("postgres", "DROP DATABASE app");
+    pair.target.create_database("app");
+    let gate = Gate::Rows.close(&pair.target, "app");
+    let running = run().args(["--max-replication-lag=0", "--stop-replication"]).spawn();
+    gate.wait_for_somebody(&pair.target, "app");
+    pair.source.sql("app", "TRUNCATE plain; INSERT INTO plain (text) VALUES ('after')");
+    gate.open();
+    running.wait().expect_code(0);
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+}
+
+#[test]
 fn a_table_whose_rows_no_snapshot_shows_any_more_is_not_taken_for_empty() {
     let Some(pair) = Pair::start() else { return };
     create_gated(&pair.source, "app", 300);

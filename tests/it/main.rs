@@ -32,6 +32,7 @@ mod labels;
 mod large_objects;
 mod lent;
 mod lost;
+mod many_tables;
 mod names;
 mod privileges;
 mod real;

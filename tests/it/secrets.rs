@@ -109,9 +109,9 @@ fn no_log_shows_a_password_when_a_subscription_is_made() {
     }
 }
 
-/// A run by a target user who may not switch the log off, and what the target then has in its log.
-fn create_roles_with(setting: &str, value: &str) -> Option<(String, String)> {
-    let pair = Pair::with(&Options::default(), &Options::default().setting(setting, value))?;
+/// A run by a target user who may not switch the log off, what it says, and the two servers.
+fn create_roles_on(target: &Options) -> Option<(String, Pair)> {
+    let pair = Pair::with(&Options::default(), target)?;
     pair.source.sql("postgres", "CREATE ROLE app LOGIN PASSWORD 'x'; CREATE ROLE other NOINHERIT PASSWORD 'x'");
     pair.target.sql("postgres", "CREATE ROLE mover LOGIN CREATEDB CREATEROLE");
     let target = pair.target.uri_as("mover", "postgres");
@@ -119,7 +119,13 @@ fn create_roles_with(setting: &str, value: &str) -> Option<(String, String)> {
         pair.program().args(["-s", &pair.source.uri("postgres"), "-t", &target, "--force-method", "dump"]).run();
     let stored = "SELECT count(*) FROM pg_authid WHERE rolname IN ('app', 'other') AND rolpassword ~ '^SCRAM-SHA-256'";
     assert_eq!(pair.target.value("postgres", stored), "2", "{outcome}");
-    Some((outcome.stderr, pair.target.log()))
+    Some((outcome.stderr, pair))
+}
+
+/// The same with a setting, and what the target then has in its log.
+fn create_roles_with(setting: &str, value: &str) -> Option<(String, String)> {
+    let (said, pair) = create_roles_on(&Options::default().setting(setting, value))?;
+    Some((said, pair.target.log()))
 }
 
 #[test]
@@ -136,6 +142,20 @@ fn a_log_that_will_show_verifiers_is_announced() {
         assert!(log.contains("SCRAM-SHA-256"), "{log}");
         let because = format!("because of {setting} = {value}, which user \"mover\" may not change");
         assert!(said.contains("[passwords-logged]") && said.contains(&because), "{said}");
+    }
+}
+
+#[test]
+fn statistics_that_will_show_verifiers_are_announced() {
+    for (track, shown) in [("all", true), ("top", false)] {
+        let target = Options::default().setting("shared_preload_libraries", "pg_stat_statements");
+        let Some((said, pair)) = create_roles_on(&target.setting("pg_stat_statements.track", track)) else { return };
+        let kept = "SELECT count(*) > 0 FROM pg_stat_statements WHERE query ~ 'SCRAM-SHA-256\\$4096'";
+        pair.target.sql("postgres", "CREATE EXTENSION pg_stat_statements");
+        assert_eq!(pair.target.value("postgres", kept), if shown { "t" } else { "f" }, "{said}");
+        let announced = "its pg_stat_statements will show verifiers of roles' passwords, because of \
+                         pg_stat_statements.track = all, which user \"mover\" may not change";
+        assert_eq!(said.contains(announced), shown, "{said}");
     }
 }
 

@@ -78,7 +78,7 @@ fn moves(pair: &Pair, arguments: &[&str]) {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     let verified =
         pair.program().args(["verify", "-s", &pair.source.uri("postgres"), "-t", &pair.target.uri("postgres")]);
-    verified.run().expect_code(0);
+    verified.limit(LIMIT).run().expect_code(0);
     // A subscription of the source's own has an origin there.
     pair.source.sql(DATABASE, "DROP SUBSCRIPTION zoo_subscription");
     pair.assert_nothing_left();

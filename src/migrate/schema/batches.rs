@@ -13,9 +13,10 @@ use crate::sql;
 use crate::sql::Sql;
 use crate::tools::{Entry, Piece};
 
-/// Entries sent together. Every table holds some locks until the end of its transaction, and all transactions of the server
-/// share what `max_locks_per_transaction` allows (6,400 by default).
-const AT_ONCE: usize = 100;
+/// Entries sent together, by all sessions of a database that create tables at the same time. Every table holds some locks until
+/// the end of its transaction, and all transactions of the server share what `max_locks_per_transaction` allows (6,400 by
+/// default).
+pub(super) const AT_ONCE: usize = 100;
 
 /// What a session needs to take an archive's SQL, as the head of every dump sets it; the rest every session of ours has.
 const PREPARE: &str = "set synchronous_commit = off; set client_min_messages = warning";
@@ -62,7 +63,7 @@ pub(super) async fn create(client: &Client, archive: &Archive, entries: &[&Entry
     let refusal = client.try_run("create objects", Sql::from_archive(text).shown_as(&description(entries))).await?;
     if let Some(error) = &refusal {
         let database = logger::database(client.database());
-        tracing::debug!(target: logger::TARGET, "{database}: refused, and tried one by one: {}", error.words());
+        tracing::debug!(target: logger::TARGET, "{database}: refused together, and tried again: {}", error.words());
     }
     Ok(refusal.is_none())
 }

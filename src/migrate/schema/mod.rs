@@ -1,7 +1,8 @@
 //! Definitions: one archive of the source's schema, restored in two halves around the rows.
 //!
-//! Entries go in batches (`batches`); those of a batch that is refused go one by one through pg_restore (`judged`), which
-//! decides whether that is harmless, announced or a failure. Indexes are built while rows are still being copied (`builds`).
+//! Entries go in batches (`batches`), those of very many tables through several sessions (`parallel`); those of a batch that is
+//! refused go one by one through pg_restore (`judged`), which decides whether that is harmless, announced or a failure.
+//! Indexes are built while rows are still being copied (`builds`).
 
 mod batches;
 mod builds;
@@ -9,6 +10,7 @@ mod definition;
 mod foreign_keys;
 mod judged;
 mod manner;
+mod parallel;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -90,7 +92,11 @@ impl Archive {
     }
 
     fn piece(&self, entry: &Entry) -> Option<&Piece> {
-        self.pieces.get(&entry.dump_id).and_then(|&at| self.sql.pieces().get(at))
+        self.piece_of(entry.dump_id)
+    }
+
+    fn piece_of(&self, dump_id: u32) -> Option<&Piece> {
+        self.pieces.get(&dump_id).and_then(|&at| self.sql.pieces().get(at))
     }
 
     /// The database.
@@ -98,15 +104,29 @@ impl Archive {
         &self.database
     }
 
-    /// Tables, types, functions: what rows need.
-    pub(super) async fn restore_before_data(&self, context: &Context, manner: Manner<'_>) -> Result<(), Error> {
+    /// Tables, types, functions: what rows need. Tables by up to `jobs` sessions.
+    pub(super) async fn restore_before_data(
+        &self,
+        context: &Context,
+        manner: Manner<'_>,
+        jobs: usize,
+    ) -> Result<(), Error> {
         // Schemas with their privileges first: foreign keys look into them with the rights of the tables' owners, and owners
         // need CREATE on them.
         self.restore(context, manner, Entry::is_schema).await?;
         self.grant(context, manner, Entry::is_schema).await?;
         let order = self.contents.entries.iter().filter(|entry| entry.is_extension()).filter_map(Entry::extension);
         extensions::create(context, &self.database, order, manner.extension_versions).await?;
-        self.restore(context, manner, |entry| entry.section == Section::PreData && !entry.is_schema()).await
+        let wanted = self.wanted(manner, |entry| entry.section == Section::PreData && !entry.is_schema());
+        let create = async {
+            let mut failures = Failures::default();
+            for stretch in parallel::divide(self, &wanted, jobs) {
+                let left = parallel::create(context, self, stretch).await?;
+                failures.add(self.create(context, manner, &left).await?);
+            }
+            Ok(failures)
+        };
+        self.lending(context, manner, create).await?.into_result(&self.database)
     }
 
     /// What a subscription needs to find rows: primary keys, unique constraints, and the indexes that serve as replica identity.
