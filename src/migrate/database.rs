@@ -13,7 +13,7 @@ use super::foreign_keys::Workers;
 use super::goal::Goal;
 use super::large_objects::Carrying;
 use super::lock::Lock;
-use super::schema::{Archive, Builds, Manner, is_identity};
+use super::schema::{Archive, Besides, Builds, Manner, is_identity};
 use super::snapshot::Snapshot;
 use super::wait::Watch;
 use super::{
@@ -25,6 +25,7 @@ use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
 use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, TablePlan, Transfer, Work};
 use crate::settings::Method;
+use crate::sql::QualifiedName;
 
 /// How far a database has come, for whoever has to clean up after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +166,9 @@ impl<'a> Run<'a> {
             tables: content.tables.len(),
             bytes: work.iter().map(copy::Work::bytes).sum(),
         });
-        let builds = Builds::new(context, &archive, manner, content, |_| false)?;
+        let early = migration.settles_early();
+        let besides = Besides { foreign_keys: early, statistics: early && !context.statistics };
+        let builds = Builds::new(context, &archive, manner, content, besides, |_| false)?;
         let (complete, mut completed) = mpsc::unbounded_channel();
         let copy = async {
             self.pool.copy(name, snapshot.name(), work, Some(complete)).await?;
@@ -184,8 +187,13 @@ impl<'a> Run<'a> {
         };
         tokio::try_join!(copy, tell, builds.run(jobs))?;
         archive.restore_after_data(context, manner, &builds).await?;
-        archive.restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new()).await?.into_result(name)?;
+        archive
+            .restore_foreign_keys(context, manner, content, jobs, &builds.foreign_keys())
+            .await?
+            .into_result(name)?;
         archive.restore_privileges(context, manner).await?;
+        self.notice_all(builds.notices());
+        let analyzed = builds.analyzed();
 
         if migration.transfer == Transfer::SlotHandOver {
             replication::take_over_slot(context, &*archive.session(context).await?, names, content).await?;
@@ -194,11 +202,11 @@ impl<'a> Run<'a> {
             self.watch(content).await?.until(Goal::Streaming).await?;
             journal::complete(&*archive.session(context).await?).await?;
             self.set_progress(Progress::Replicating);
-            self.settle(migration, &archive).await?;
+            self.settle(migration, &archive, analyzed).await?;
             return self.replicate_until_told(content, Some(&archive), &migration.rights).await;
         }
         journal::complete(&*archive.session(context).await?).await?;
-        self.settle(migration, &archive).await?;
+        self.settle(migration, &archive, analyzed).await?;
         self.stage(Stage::Finish);
         let mut failures = self.refresh(content).await?;
         journal::end(&*archive.session(context).await?).await?;
@@ -229,8 +237,8 @@ impl<'a> Run<'a> {
         watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
-        let builds =
-            Builds::new(context, &archive, manner, content, |entry| is_identity(entry, &content.identity_indexes))?;
+        let there = |entry: &_| is_identity(entry, &content.identity_indexes);
+        let builds = Builds::new(context, &archive, manner, content, Besides::default(), there)?;
         builds.all_rows_are_there();
         builds.run(jobs).await?;
         archive.restore_after_data(context, manner, &builds).await?;
@@ -243,17 +251,22 @@ impl<'a> Run<'a> {
         archive.restore_privileges(context, manner).await?;
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
-        self.settle(migration, &archive).await?;
+        self.settle(migration, &archive, BTreeSet::new()).await?;
         self.replicate_until_told(content, Some(&archive), &migration.rights).await
     }
 
-    /// All rows are there: what queries and sessions of applications need.
-    async fn settle(&self, migration: &Migration, archive: &Archive) -> Result<(), Error> {
+    /// All rows are there: what queries and sessions of applications need. Some tables are `analyzed` already.
+    async fn settle(
+        &self,
+        migration: &Migration,
+        archive: &Archive,
+        analyzed: BTreeSet<QualifiedName>,
+    ) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
         let carried = statistics::carry(context, archive, migration).await?;
         self.notice_all(carried.notices);
-        let unknown = analyze::without(&migration.content, &carried.tables);
+        let unknown = analyze::without(&migration.content, &(&carried.tables | &analyzed));
         self.notice_all(analyze::analyze(context, name, &unknown, self.plan.index_jobs).await?);
         self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())
