@@ -42,12 +42,12 @@
 //! need is created first, its SQL a hundred entries to a transaction, thousands of tables by several sessions; pg_restore,
 //! whose errors are understood one by one, gets what the target refuses. Workers copy tables, parts of large ones, and large
 //! objects in parallel, rows committed together with their line in the journal; each table's indexes are built as soon as
-//! its rows are there. What else comes after rows follows: triggers, rules, foreign keys, privileges. Then a subscription
-//! takes over the slot: no gap, no overlap. At the finish, when every table is ready and the slot has confirmed a goal that
-//! was fixed once, come the things that replication does not carry: sequences, tables without replica identity, changed
-//! large objects, materialized views. Then subscription, slot and publication are dropped. A small database in a run that
-//! finishes at once gets its subscription only if a look into the slot finds something for it. The dump method is the same
-//! without publication and slot.
+//! its rows are there, then it is analyzed, then come foreign keys to others that are as far. What else comes after rows
+//! follows: triggers, rules, privileges. Then a subscription takes over the slot: no gap, no overlap. At the finish, when every
+//! table is ready and the slot has confirmed a goal that was fixed once, come the things that replication does not carry:
+//! sequences, tables without replica identity, changed large objects, materialized views. Then subscription, slot and
+//! publication are dropped. A small database in a run that finishes at once gets its subscription only if a look into the
+//! slot finds something for it. The dump method is the same without publication and slot.
 //!
 //! # Invariants
 //!

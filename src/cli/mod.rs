@@ -98,8 +98,8 @@ pub struct MigrateOptions {
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub jobs: Option<NonZeroUsize>,
 
-    /// Index builds, ANALYZEs and sessions that create tables at the same time, over all databases together [default: like
-    /// --jobs]
+    /// Index builds, checks of foreign keys, ANALYZEs and sessions that create tables at the same time, over all databases
+    /// together [default: like --jobs]
     #[arg(long, value_name = "N", value_parser = positive_number, help_heading = "Method")]
     pub index_jobs: Option<NonZeroUsize>,
 

@@ -14,6 +14,8 @@ pub struct DatabaseFacts {
     pub languages: Vec<Language>,
     /// Tables: ordinary, partitioned and foreign ones.
     pub tables: Vec<Table>,
+    /// Their larger indexes; only asked on the source.
+    pub large_indexes: Vec<LargeIndex>,
     /// Types of their columns and what these are made of, by OID.
     pub types: BTreeMap<u32, DataType>,
     /// Sequences of every origin.
@@ -137,6 +139,8 @@ pub struct Table {
     pub persistence: Persistence,
     /// The partitioned tables that it is a partition of, nearest first.
     pub ancestors: Vec<QualifiedName>,
+    /// Whether ordinary tables inherit from it.
+    pub parent: bool,
     /// The highest of them that is partitioned by a hash made of OIDs, as that of an enum is: on another server its rows
     /// belong to other partitions, so that they are loaded through it.
     pub load_through: Option<QualifiedName>,
@@ -189,6 +193,21 @@ impl Table {
             };
         !exempt
     }
+}
+
+/// An index of a megabyte or more, by what VACUUM, ANALYZE or CREATE INDEX last saw of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LargeIndex {
+    /// Its name.
+    pub name: QualifiedName,
+    /// `relpages`, in bytes.
+    pub bytes: u64,
+    /// `reltuples`: its entries, those with the same key counted one by one.
+    pub entries: u64,
+    /// The access method, such as `btree`.
+    pub method: String,
+    /// Whether texts in its key are compared by the rules of a language: a collation other than C.
+    pub collated: bool,
 }
 
 /// What kind of relation a table is.

@@ -70,6 +70,7 @@ pub(crate) fn table(name: &str) -> Table {
         kind: TableKind::Ordinary,
         persistence: Persistence::Permanent,
         ancestors: Vec::new(),
+        parent: false,
         load_through: None,
         extension: None,
         configuration: None,

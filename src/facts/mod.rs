@@ -13,8 +13,8 @@ use std::fmt;
 
 pub use database::{
     CandidateIndex, Column, DatabaseFacts, Dependent, EventTrigger, Extension, FamilyAddition, GrantedMember,
-    IdentityFlaw, Journal, JournalOrigin, Language, LargeObjects, MaterializedView, Persistence, Publication,
-    ReplicaIdentity, RowSecurity, Sequence, Storage, Subscription, Table, TableKind,
+    IdentityFlaw, Journal, JournalOrigin, Language, LargeIndex, LargeObjects, MaterializedView, Persistence,
+    Publication, ReplicaIdentity, RowSecurity, Sequence, Storage, Subscription, Table, TableKind,
 };
 pub use reserved::{Reserved, ReservedObject};
 pub use server::{

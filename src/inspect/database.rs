@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, materialized_views, operator_families, relations, reserved, storage, types};
+use super::{Purpose, indexes, materialized_views, operator_families, relations, reserved, storage, types};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
     Subscription,
@@ -35,12 +35,16 @@ pub(super) async fn inspect(
         storage::storage(client),
         summary(client),
     )?;
-    let (publication, reserved, family_additions) = match (client.side(), purpose) {
+    let (publication, reserved, family_additions, large_indexes) = match (client.side(), purpose) {
         (Side::Source, Purpose::Migrate) => {
-            let reserved = reserved::reserved(client).await?;
-            (try_publication(client).await?, reserved, operator_families::additions(client).await?)
+            let (reserved, additions, large) = tokio::try_join!(
+                reserved::reserved(client),
+                operator_families::additions(client),
+                indexes::large(client)
+            )?;
+            (try_publication(client).await?, reserved, additions, large)
         }
-        (Side::Source, Purpose::Compare) | (Side::Target, _) => (Probe::Untried, Vec::new(), Vec::new()),
+        (Side::Source, Purpose::Compare) | (Side::Target, _) => (Probe::Untried, Vec::new(), Vec::new(), Vec::new()),
     };
     let journal = match client.side() {
         Side::Source => None,
@@ -50,6 +54,7 @@ pub(super) async fn inspect(
         extensions,
         languages,
         tables,
+        large_indexes,
         types,
         sequences,
         materialized_views,

@@ -2,6 +2,7 @@
 
 mod database;
 mod dependents;
+mod indexes;
 mod materialized_views;
 mod operator_families;
 mod parameters;

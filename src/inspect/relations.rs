@@ -107,7 +107,8 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
        case when c.reltuples > 0 or c.relpages > 0 and c.reltuples = 0 then c.reltuples::int8 end,
        (select pg_catalog.count(*) from pg_catalog.pg_index i where i.indrelid = c.oid),
        case when c.relkind = 'r' and m.amname = 'heap' then coalesce(pg_catalog.pg_relation_size(c.oid), 0)
-           / pg_catalog.current_setting('block_size')::int8 else 0 end
+           / pg_catalog.current_setting('block_size')::int8 else 0 end,
+       c.relkind = 'r' and exists (select from pg_catalog.pg_inherits h where h.inhparent = c.oid)
 from pg_catalog.pg_class c
 left join pg_catalog.pg_am m on m.oid = c.relam
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -226,6 +227,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         referenced: client.get(row, 23)?,
         identity_index: client.get(row, 20)?,
         ancestors: names_in_pairs(&client.get::<Vec<String>>(row, 19)?),
+        parent: client.get(row, 29)?,
         load_through: client
             .get::<Option<Vec<String>>>(row, 24)?
             .and_then(|parts| names_in_pairs(&parts).into_iter().next()),

@@ -25,6 +25,13 @@ pub(super) struct Unknown<'a> {
     root: bool,
 }
 
+impl<'a> Unknown<'a> {
+    /// A table that is not partitioned.
+    pub(super) fn table(table: &'a QualifiedName) -> Self {
+        Self { table, bytes: 0, root: false }
+    }
+}
+
 /// Every table that was loaded but `known` ones, then partitioned tables, which autovacuum leaves out.
 pub(super) fn without<'a>(content: &'a Content, known: &BTreeSet<QualifiedName>) -> Vec<Unknown<'a>> {
     let loaded = content.tables.iter().map(|table| Unknown { table: &table.name, bytes: table.bytes, root: false });
@@ -53,18 +60,25 @@ pub(super) async fn analyze(
                 Some(client) => client,
                 None => client.insert(connect(context, database).await?),
             };
-            if run(client, group).await?.is_none() {
-                continue;
-            }
-            for table in group {
-                if let Some(refusal) = run(client, std::slice::from_ref(table)).await? {
-                    notices.push(format!("table {} has no new statistics: {refusal}", table.table));
-                }
-            }
+            notices.extend(all_of(client, group).await?);
         }
         Ok::<_, Error>(notices)
     };
     Ok(try_join_all((0..jobs.min(groups.len())).map(|_| worker())).await?.concat())
+}
+
+/// Analyzes `group`. Returns what is worth knowing.
+pub(super) async fn all_of(client: &Client, group: &[Unknown<'_>]) -> Result<Vec<String>, PgError> {
+    let mut notices = Vec::new();
+    if run(client, group).await?.is_none() {
+        return Ok(notices);
+    }
+    for table in group {
+        if let Some(refusal) = run(client, std::slice::from_ref(table)).await? {
+            notices.push(format!("table {} has no new statistics: {refusal}", table.table));
+        }
+    }
+    Ok(notices)
 }
 
 /// Each table's statistics are a transaction of their own, and nothing depends on when they are on disk.
@@ -75,21 +89,26 @@ async fn connect(context: &Context, database: &str) -> Result<Client, PgError> {
 }
 
 /// Groups of like tables, in their order.
-fn divide<'a>(tables: &[Unknown<'a>]) -> Vec<Vec<Unknown<'a>>> {
-    let mut groups: Vec<Vec<Unknown<'_>>> = Vec::new();
-    for &table in tables {
-        match groups.last_mut() {
-            Some(group)
-                if group.len() < TOGETHER
-                    && group.iter().all(|other| other.root == table.root)
-                    && group.iter().map(|other| other.bytes).sum::<u64>() + table.bytes <= TOGETHER_BYTES =>
-            {
-                group.push(table);
-            }
-            _ => groups.push(vec![table]),
+fn divide<'a, 't>(tables: &'a [Unknown<'t>]) -> Vec<&'a [Unknown<'t>]> {
+    let mut groups = Vec::new();
+    for mut like in tables.chunk_by(|one, other| one.root == other.root) {
+        while !like.is_empty() {
+            let (group, rest) = like.split_at(together(like.iter().map(|table| table.bytes)));
+            groups.push(group);
+            like = rest;
         }
     }
     groups
+}
+
+/// How many of some tables, of so many bytes each, are analyzed by one statement: at least one, if there is one.
+pub(super) fn together(bytes: impl IntoIterator<Item = u64>) -> usize {
+    let mut sum = 0;
+    let fits = bytes.into_iter().take(TOGETHER).enumerate().take_while(|&(at, bytes)| {
+        sum += bytes;
+        at == 0 || sum <= TOGETHER_BYTES
+    });
+    fits.count()
 }
 
 /// What the server said, if it refused.

@@ -14,7 +14,7 @@ use super::foreign_keys::Workers;
 use super::goal::Goal;
 use super::large_objects::Carrying;
 use super::lock::Lock;
-use super::schema::{Archive, Builds, Manner, is_identity};
+use super::schema::{Archive, Besides, Builds, Manner, is_identity};
 use super::snapshot::Snapshot;
 use super::wait::Watch;
 use super::{
@@ -26,6 +26,7 @@ use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::logger;
 use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, TablePlan, Transfer, Work};
 use crate::settings::Method;
+use crate::sql::QualifiedName;
 
 /// How far a database has come, for whoever has to clean up after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +167,9 @@ impl<'a> Run<'a> {
             tables: content.tables.len(),
             bytes: work.iter().map(copy::Work::bytes).sum(),
         });
-        let builds = Builds::new(context, &archive, manner, content, |_| false)?;
+        let early = migration.settles_early();
+        let besides = Besides { foreign_keys: early, statistics: early && !context.statistics };
+        let builds = Builds::new(context, &archive, manner, content, besides, |_| false)?;
         let (complete, mut completed) = mpsc::unbounded_channel();
         let copy = async {
             self.pool.copy(name, snapshot.name(), work, Some(complete)).await?;
@@ -185,14 +188,19 @@ impl<'a> Run<'a> {
         };
         tokio::try_join!(copy, tell, builds.run(jobs))?;
         archive.restore_after_data(context, manner, &builds).await?;
-        archive.restore_foreign_keys(context, manner, content, jobs, &BTreeSet::new()).await?.into_result(name)?;
+        archive
+            .restore_foreign_keys(context, manner, content, jobs, &builds.foreign_keys())
+            .await?
+            .into_result(name)?;
         archive.restore_privileges(context, manner).await?;
+        self.notice_all(builds.notices());
+        let analyzed = builds.analyzed();
 
         if migration.transfer == Transfer::SlotHandOver {
-            return self.replicate_from_slot(migration, &archive).await;
+            return self.replicate_from_slot(migration, &archive, analyzed).await;
         }
         journal::complete(&*archive.session(context).await?).await?;
-        self.settle(migration, &archive).await?;
+        self.settle(migration, &archive, analyzed).await?;
         self.stage(Stage::Finish);
         let mut failures = self.refresh(content).await?;
         journal::end(&*archive.session(context).await?).await?;
@@ -202,12 +210,17 @@ impl<'a> Run<'a> {
     }
 
     /// Brings what was written after the slot's snapshot: by a subscription, unless there is nothing until the finish.
-    async fn replicate_from_slot(&self, migration: &Migration, archive: &Archive) -> Result<(), Error> {
+    async fn replicate_from_slot(
+        &self,
+        migration: &Migration,
+        archive: &Archive,
+        analyzed: BTreeSet<QualifiedName>,
+    ) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let (content, rights) = (&migration.content, &migration.rights);
-        let spares_subscription = migration.spares_subscription;
-        if spares_subscription {
-            self.settle(migration, archive).await?;
+        let mut unsettled = Some(analyzed);
+        if let Some(analyzed) = unsettled.take_if(|_| migration.spares_subscription) {
+            self.settle(migration, archive, analyzed).await?;
             self.stage(Stage::CatchUp);
             self.set_turn(None);
             let slot = Slot::open(context, name, names, content).await?;
@@ -224,7 +237,12 @@ impl<'a> Run<'a> {
             self.set_progress(Progress::Replicating);
             Ok::<_, Error>(())
         };
-        let settles = async { Ok(if spares_subscription { Ok(()) } else { self.settle(migration, archive).await }) };
+        let settles = async {
+            Ok(match unsettled {
+                Some(analyzed) => self.settle(migration, archive, analyzed).await,
+                None => Ok(()),
+            })
+        };
         // A failure to settle waits until replication runs, which is then left as it is.
         let ((), settled) = tokio::try_join!(streams, settles)?;
         settled?;
@@ -253,8 +271,8 @@ impl<'a> Run<'a> {
         watch.until(Goal::Tables).await?;
 
         self.stage(Stage::Indexes);
-        let builds =
-            Builds::new(context, &archive, manner, content, |entry| is_identity(entry, &content.identity_indexes))?;
+        let there = |entry: &_| is_identity(entry, &content.identity_indexes);
+        let builds = Builds::new(context, &archive, manner, content, Besides::default(), there)?;
         builds.all_rows_are_there();
         builds.run(jobs).await?;
         archive.restore_after_data(context, manner, &builds).await?;
@@ -267,17 +285,22 @@ impl<'a> Run<'a> {
         archive.restore_privileges(context, manner).await?;
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
-        self.settle(migration, &archive).await?;
+        self.settle(migration, &archive, BTreeSet::new()).await?;
         self.replicate_until_told(content, Some(&archive), &migration.rights).await
     }
 
-    /// All rows are there: what queries and sessions of applications need.
-    async fn settle(&self, migration: &Migration, archive: &Archive) -> Result<(), Error> {
+    /// All rows are there: what queries and sessions of applications need. Some tables are `analyzed` already.
+    async fn settle(
+        &self,
+        migration: &Migration,
+        archive: &Archive,
+        analyzed: BTreeSet<QualifiedName>,
+    ) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
         let carried = statistics::carry(context, archive, migration).await?;
         self.notice_all(carried.notices);
-        let unknown = analyze::without(&migration.content, &carried.tables);
+        let unknown = analyze::without(&migration.content, &(&carried.tables | &analyzed));
         self.notice_all(analyze::analyze(context, name, &unknown, self.plan.index_jobs).await?);
         self.notice_all(properties::carry(context, name, &migration.content.properties).await?);
         Ok(())

@@ -90,7 +90,8 @@ pub struct Context {
     pub target_superuser: bool,
     /// Whether triggers and foreign keys can be switched off with `session_replication_role`.
     pub replica_role: bool,
-    /// Index builds, ANALYZEs and additional sessions that create tables at the same time, over all databases together.
+    /// Index builds, checks of foreign keys, ANALYZEs and additional sessions that create tables at the same time, over all
+    /// databases together.
     pub builds: Semaphore,
     /// What each of them may use.
     pub build_limits: BuildLimits,

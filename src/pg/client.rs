@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Row, SimpleQueryMessage};
 
 use super::PgError;
-use super::overheard::Errors;
+use super::inbound::Errors;
 use crate::facts::{ServerVersion, Side};
 use crate::logger;
 use crate::sql;
@@ -66,6 +67,20 @@ impl Client {
     ) -> Result<Vec<Row>, PgError> {
         let sql = sql.into();
         self.inner.query_typed(sql.text(), parameters).await.map_err(|error| self.error(doing, error))
+    }
+
+    /// The same, row by row as they come, so that an answer of any length takes no memory.
+    pub async fn stream(
+        &self,
+        doing: impl Into<String>,
+        sql: impl Into<Sql>,
+    ) -> Result<BoxStream<'_, Result<Row, PgError>>, PgError> {
+        let (doing, sql) = (doing.into(), sql.into());
+        let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
+        match self.inner.query_typed_raw(sql.text(), none).await {
+            Ok(rows) => Ok(rows.map_err(move |error| self.error(doing.as_str(), error)).boxed()),
+            Err(error) => Err(self.error(doing, error)),
+        }
     }
 
     /// Keeps what this session runs out of the server's log and statistics, as far as our user may: for statements that carry

@@ -12,7 +12,7 @@ use tokio_postgres::{Connection, NoTls};
 use tokio_util::either::Either;
 
 use super::error::Cause;
-use super::overheard::{Errors, Overheard};
+use super::inbound::{Errors, Inbound};
 use super::startup::{Mode, Startup, StartupTls};
 use super::tls::{self, Encryption};
 use super::{Client, PgError, Server, unsupported};
@@ -169,7 +169,7 @@ async fn session(
     let parts = match encryption {
         Encryption::Plain => {
             config.ssl_mode(SslMode::Disable);
-            let stream = Startup::new(Overheard::new(socket, errors.clone()), mode);
+            let stream = Startup::new(Inbound::new(socket, errors.clone()), mode);
             let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(driver)?;
             let version = version_of(&connection);
             drive(connection);

@@ -7,7 +7,7 @@ use futures_util::stream::Fuse;
 use futures_util::{SinkExt, StreamExt};
 use tokio_postgres::{CopyInSink, CopyOutStream};
 
-use super::overheard::Errors;
+use super::inbound::Errors;
 use super::{Cause, Client, PgError};
 use crate::facts::Side;
 use crate::sql::Sql;

@@ -8,7 +8,7 @@ mod client;
 mod connect;
 mod copy;
 mod error;
-mod overheard;
+mod inbound;
 mod session;
 mod startup;
 mod tls;

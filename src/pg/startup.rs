@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-use super::overheard::{Errors, Overheard};
+use super::inbound::{Errors, Inbound};
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: FnOnce() -> Result<postgres_native_tls::TlsConnector, String>,
 {
-    type Stream = Startup<Overheard<postgres_native_tls::TlsStream<S>>>;
+    type Stream = Startup<Inbound<postgres_native_tls::TlsStream<S>>>;
     type Error = Box<dyn std::error::Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
 
@@ -130,7 +130,7 @@ where
         let (mode, errors) = (self.mode, self.errors);
         Box::pin(async move {
             let stream = connector?.connect(stream).await?;
-            Ok(Startup::new(Overheard::new(stream, errors), mode))
+            Ok(Startup::new(Inbound::new(stream, errors), mode))
         })
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::format::Formats;
-use super::{Content, TablePlan, select};
+use super::{Content, TablePlan, builds, select};
 use crate::facts::{DatabaseFacts, Persistence, Sequence, Table, TableKind};
 use crate::settings::Selection;
 use crate::sql::names::PREFIX;
@@ -50,6 +50,7 @@ pub(super) fn sort(
             .filter(|table| table.kind == TableKind::Ordinary)
             .map(|table| (table.name.clone(), loadable(table)))
             .collect(),
+        build_costs: source.large_indexes.iter().map(|index| (index.name.clone(), builds::cost(index))).collect(),
         identity_indexes: source.tables.iter().filter_map(|table| table.identity_index).collect(),
         ..Content::default()
     }
@@ -127,6 +128,8 @@ fn plan_table(carried: &Carried<'_>, existing: Option<&Table>, formats: &Formats
         name: table.name.clone(),
         columns: loadable(table),
         partitioned: table.kind == TableKind::Partitioned,
+        partition: !table.ancestors.is_empty(),
+        parent: table.parent,
         configuration: table.configuration.is_some(),
         condition: table.configuration.clone().filter(|condition| !condition.is_empty()),
         format: formats.choose(table, existing),

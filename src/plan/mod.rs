@@ -24,7 +24,7 @@ pub(crate) mod tests;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-pub use self::builds::BuildLimits;
+pub use self::builds::{BuildLimits, reading_cost};
 use self::capacity::{Capacity, Share};
 pub use self::extensions::ExtensionPlan;
 pub use self::format::Format;
@@ -63,7 +63,8 @@ pub struct Plan {
     pub databases_at_work: usize,
     /// Databases that are begun and not ended: those at work, and those that wait for replication.
     pub databases_at_once: usize,
-    /// Index builds, ANALYZEs and additional sessions that create tables at the same time, over all databases together.
+    /// Index builds, checks of foreign keys, ANALYZEs and additional sessions that create tables at the same time, over all
+    /// databases together.
     pub index_jobs: usize,
     /// What each index build may use.
     pub builds: BuildLimits,
@@ -145,6 +146,14 @@ pub struct Migration {
     pub extension_versions: Vec<ExtensionPlan>,
     /// What it holds.
     pub content: Content,
+}
+
+impl Migration {
+    /// Whether foreign keys and statistics of a table follow its rows and indexes at once. Not where tables were there: what
+    /// theirs reference, or inherit, nobody has looked at; nor where rows still change.
+    pub fn settles_early(&self) -> bool {
+        !matches!(self.creation, Creation::UseFilled) && !matches!(self.transfer, Transfer::SubscriptionCopies { .. })
+    }
 }
 
 /// What the target user may do in a database.
@@ -236,11 +245,19 @@ pub struct Content {
     /// Every table of the source as inspection saw it, with the columns whose values can be loaded. One that is there
     /// later and not here was created in between, and nothing in this plan copies it.
     pub seen: BTreeMap<QualifiedName, Vec<Ident>>,
+    /// What it takes to sort and write the larger indexes.
+    pub build_costs: BTreeMap<QualifiedName, u64>,
     /// OIDs, on the source, of indexes that serve as replica identity without being a constraint's.
     pub identity_indexes: Vec<u32>,
 }
 
 impl Content {
+    /// What it takes to build index `name` of a table of `bytes`, in bytes of an index over numbers: only good
+    /// for comparing.
+    pub fn build_cost(&self, bytes: u64, name: &QualifiedName) -> u64 {
+        reading_cost(bytes) + self.build_costs.get(name).copied().unwrap_or(0)
+    }
+
     /// Nothing of it is replicated after all.
     fn forget_replication(&mut self) {
         self.published.clear();
@@ -316,6 +333,10 @@ pub struct TablePlan {
     pub columns: Vec<Ident>,
     /// Whether it is a partitioned table, whose rows are those of all its partitions and find their partition anew.
     pub partitioned: bool,
+    /// Whether it is a partition of another table.
+    pub partition: bool,
+    /// Whether ordinary tables inherit from it.
+    pub parent: bool,
     /// Whether it is a configuration table of an extension, which fills it itself when it is created.
     pub configuration: bool,
     /// Only rows of this WHERE clause, which the extension's author wrote.

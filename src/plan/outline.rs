@@ -14,7 +14,7 @@ use crate::sql::QualifiedName;
 pub struct Outline {
     /// Copy connections over all databases together.
     pub jobs: usize,
-    /// Index builds and ANALYZEs at the same time.
+    /// Index builds, checks of foreign keys and ANALYZEs at the same time.
     pub index_jobs: usize,
     /// Over all databases that are migrated from the beginning.
     pub totals: Totals,

@@ -58,7 +58,7 @@ pub struct Settings {
     pub skip_version_check: bool,
     /// Copy connections over all databases together; `None`: from the servers' capacity.
     pub jobs: Option<NonZeroUsize>,
-    /// Index builds and ANALYZEs at the same time, over all databases together; `None`: like `jobs`.
+    /// Index builds, checks of foreign keys and ANALYZEs at the same time, over all databases together; `None`: like `jobs`.
     pub index_jobs: Option<NonZeroUsize>,
     /// Bytes of memory of each index build; `None`: chosen from the target's size.
     pub index_memory: Option<u64>,

@@ -154,6 +154,11 @@ impl Entry {
         self.description == "INDEX"
     }
 
+    /// What CREATE STATISTICS creates.
+    pub fn is_extended_statistics(&self) -> bool {
+        self.description == "STATISTICS"
+    }
+
     /// What the planner knows about a table, an index or a materialized view.
     pub fn is_statistics(&self) -> bool {
         self.description == "STATISTICS DATA"

@@ -30,6 +30,7 @@ mod indexes;
 mod interrupt;
 mod labels;
 mod large_objects;
+mod large_values;
 mod lent;
 mod lost;
 mod many_tables;

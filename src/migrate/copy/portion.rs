@@ -143,6 +143,8 @@ pub(super) mod tests {
             name: QualifiedName::new("public", name),
             columns: Vec::new(),
             partitioned: false,
+            partition: false,
+            parent: false,
             configuration: false,
             condition: None,
             format: Format::Text { reason: String::new() },

@@ -1,4 +1,5 @@
-//! What pg_dump says of an index, a constraint that an index keeps, or a foreign key, as far as it matters for when and how it is made.
+//! What pg_dump says of an index, a constraint that an index keeps, extended statistics or a foreign key, as far as it matters
+//! for when and how it is made.
 //!
 //! Every name is quoted (`--quote-all-identifiers`), so that reading needs no knowledge of keywords. What is of another
 //! form than expected is not understood, and created as pg_restore would.
@@ -7,17 +8,17 @@ use crate::sql;
 use crate::sql::{Ident, QualifiedName, Sql};
 use crate::tools::statements;
 
-/// An index, or a constraint that an index keeps.
+/// An index, a constraint that an index keeps, or extended statistics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexDefinition {
     /// The table or materialized view.
     pub(super) table: QualifiedName,
-    /// The index, which lives in the schema of its table.
-    pub(super) index: Ident,
+    /// The index, which lives in the schema of its table, or the statistics object.
+    pub(super) name: QualifiedName,
     /// Creates the index, other indexes of the same table at the same time; `None` when the constraint has to make it itself.
     pub(super) create: Option<Sql>,
-    /// Makes a constraint of the index, and sets marks (CLUSTER, replica identity, statistics target): needs the table for
-    /// itself, for a moment.
+    /// Makes a constraint of the index, and sets marks (CLUSTER, replica identity, statistics target), or makes the statistics
+    /// object: needs the table for itself, for a moment.
     pub(super) finish: Vec<Sql>,
     /// Whether a function or operator that is not the server's own is called: it may look into other tables.
     pub(super) calls_out: bool,
@@ -36,12 +37,19 @@ impl IndexDefinition {
             let (table, after) = qualified(after.strip_prefix("ONLY ").unwrap_or(after))?;
             let finish = rest.collect();
             return Some(Self {
+                name: beside(&table, &index),
                 table,
-                index,
                 create: Some(Sql::from_archive(first)),
                 finish,
                 calls_out: calls_out(after),
             });
+        }
+        if let Some(after) = first.strip_prefix("CREATE STATISTICS ") {
+            let (name, after) = qualified(after)?;
+            let (what, table) = after.rsplit_once(" FROM ")?;
+            let (table, ";") = qualified(table)? else { return None };
+            let finish = std::iter::once(Sql::from_archive(first)).chain(rest).collect();
+            return Some(Self { table, name, create: None, finish, calls_out: calls_out(what) });
         }
         let (table, constraint, body) = constraint(first)?;
         if let Some(key) = Key::read(body) {
@@ -55,11 +63,23 @@ impl IndexDefinition {
                 Sql::from_archive(key.deferral)
             );
             let finish = std::iter::once(attach).chain(rest).collect();
-            return Some(Self { table, index: constraint, create: Some(create), finish, calls_out: false });
+            return Some(Self {
+                name: beside(&table, &constraint),
+                table,
+                create: Some(create),
+                finish,
+                calls_out: false,
+            });
         }
         let whole = body.starts_with("PRIMARY KEY ") || body.starts_with("UNIQUE ") || body.starts_with("EXCLUDE ");
         let finish = std::iter::once(Sql::from_archive(first)).chain(rest.by_ref()).collect();
-        whole.then(|| Self { table, index: constraint, create: None, finish, calls_out: calls_out(body) })
+        whole.then(|| Self {
+            name: beside(&table, &constraint),
+            table,
+            create: None,
+            finish,
+            calls_out: calls_out(body),
+        })
     }
 }
 
@@ -138,6 +158,11 @@ impl ForeignKey {
             references,
         })
     }
+}
+
+/// What lives in the schema of `table`.
+fn beside(table: &QualifiedName, name: &Ident) -> QualifiedName {
+    QualifiedName::new(table.schema.as_str(), name.as_str())
 }
 
 /// `ALTER TABLE ONLY table ADD CONSTRAINT name body`.
@@ -246,7 +271,7 @@ mod tests {
              ALTER TABLE \"My \"\"S\"\"\".\"a\" CLUSTER ON \"u\";\n",
         );
         assert_eq!(read.table, QualifiedName::new("My \"S\"", "a"));
-        assert_eq!(read.index, Ident::new("u"));
+        assert_eq!(read.name, QualifiedName::new("My \"S\"", "u"));
         assert!(read.create.unwrap().text().ends_with("(\"t\", \"id\");"));
         assert_eq!(texts(&read.finish), ["ALTER TABLE \"My \"\"S\"\"\".\"a\" CLUSTER ON \"u\";"]);
         assert!(!read.calls_out);
@@ -296,6 +321,18 @@ mod tests {
         assert!(!calls("(\"a\" + 1)"));
         assert!(!calls("\"a\" \"public\".\"gin_trgm_ops\""));
         assert!(!calls("((\"a\")::\"public\".\"mood\")"));
+    }
+
+    #[test]
+    fn statistics_are_made_at_once_and_of_the_table_after_the_last_from() {
+        let text = "CREATE STATISTICS \"s\".\"x\" ON \"a\", EXTRACT(year FROM \"b\") FROM \"s\".\"t FROM \"\"s\"\"\";";
+        assert_eq!(IndexDefinition::read(text), None, "a name that is not understood");
+        let text = "\nCREATE STATISTICS \"s\".\"x\" (\"mcv\") ON \"a\", EXTRACT(year FROM \"b\") FROM \"S\".\"t\";\n\n\nALTER STATISTICS \
+                    \"s\".\"x\" OWNER TO \"o\";";
+        let read = index(text);
+        assert_eq!((read.table, read.name), (QualifiedName::new("S", "t"), QualifiedName::new("s", "x")));
+        assert_eq!((read.create, read.finish.len(), read.calls_out), (None, 2, false));
+        assert!(index("CREATE STATISTICS \"s\".\"x\" ON (\"s\".\"f\"(\"a\")) FROM \"s\".\"t\";").calls_out);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Foreign keys: added at once, checked in parallel.
+//! Foreign keys that could not follow their tables: added at once, checked in parallel.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -49,7 +49,7 @@ pub(super) async fn restore<'a>(
     for table in tables.values_mut() {
         let mut added = Vec::new();
         for (entry, key) in table.drain(..) {
-            if run(&client, &key, key.add.clone()).await? {
+            if add(&client, &key).await? {
                 added.push((entry, key));
             }
         }
@@ -66,11 +66,9 @@ pub(super) async fn restore<'a>(
             let _permit = context.builds.acquire().await;
             context.check()?;
             for (entry, key) in table {
-                if run(&client, &key, key.validate.clone()).await? {
+                if validate(&client, &key).await? {
                     archive.narrate(context, &[entry]);
                     done.push(entry.dump_id);
-                } else {
-                    client.run(format!("drop a foreign key of {}", key.table), key.drop.clone()).await?;
                 }
             }
         }
@@ -78,6 +76,20 @@ pub(super) async fn restore<'a>(
     };
     let done = try_join_all((0..workers).map(|_| work())).await?.concat();
     Ok(entries.into_iter().filter(|entry| !done.contains(&entry.dump_id)).collect())
+}
+
+/// Adds `key` without looking at rows; `false`: the target refuses.
+pub(super) async fn add(client: &Client, key: &ForeignKey) -> Result<bool, Error> {
+    run(client, key, key.add.clone()).await
+}
+
+/// Looks at the rows of `key`. Where the target refuses them, it is gone, and the answer is `false`.
+pub(super) async fn validate(client: &Client, key: &ForeignKey) -> Result<bool, Error> {
+    let valid = run(client, key, key.validate.clone()).await?;
+    if !valid {
+        client.run(format!("drop a foreign key of {}", key.table), key.drop.clone()).await?;
+    }
+    Ok(valid)
 }
 
 async fn run(client: &Client, key: &ForeignKey, sql: Sql) -> Result<bool, Error> {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-pub(super) use self::builds::Builds;
+pub(super) use self::builds::{Besides, Builds};
 use self::judged::Failures;
 pub(super) use self::manner::Manner;
 

@@ -1,20 +1,23 @@
 //! Compares everything but rows, catalog by catalog.
 //!
 //! One query for each class of objects lists them on both sides with all that is to be compared, see `classes`; what the
-//! older of the two servers does not know is left out. Comments and security labels come from one query each. Members of
-//! extensions belong to the extension, which is compared by its version. Definitions that differ only in their wording are
-//! recognised by having the target read both, see `reword`.
+//! older of the two servers does not know is left out. Both lists come in one order and are read side by side, see `listing`.
+//! Members of extensions belong to the extension, which is compared by its version. Definitions that differ only in their
+//! wording are recognised by having the target read both, see `reword`.
 
 mod attached;
 mod classes;
+mod listing;
 mod object;
 mod reword;
 mod sequences;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use self::attached::Attachments;
 use self::classes::{Class, Versions};
-use self::object::{Address, Mismatch, Object, Objects};
+use self::listing::Pairs;
+use self::object::Mismatch;
 use super::Difference;
 use crate::events::NotCompared;
 use crate::pg::{Client, PgError};
@@ -63,7 +66,7 @@ const GIVEN: &str = "this run gave it: --role-passwords";
 /// transaction.
 pub async fn compare_databases(source: &Client, target: &Client, scope: &Scope) -> Result<Compared, PgError> {
     let classes = |versions| classes::of_database(versions, scope);
-    let Catalogs { mut mismatches, unread } = catalogs(source, target, classes, attached::Objects::OfDatabase).await?;
+    let Catalogs { mut mismatches, unread } = catalogs(source, target, classes, Attachments::OfDatabase).await?;
     let mut not_compared = not_compared(unread, PRIVILEGED);
     if !scope.replicating {
         let sequences = sequences::compare(source, target, scope).await?;
@@ -80,7 +83,7 @@ pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) ->
     let (here, there) = tokio::try_join!(reads_passwords(source), reads_passwords(target))?;
     let passwords = here && there;
     let classes = |versions| classes::of_server(versions, scope, passwords);
-    let Catalogs { mismatches, unread } = catalogs(source, target, classes, attached::Objects::OfServer).await?;
+    let Catalogs { mismatches, unread } = catalogs(source, target, classes, Attachments::OfServer).await?;
     let mut not_compared = not_compared(unread, PRIVILEGED);
     if passwords {
         let given =
@@ -106,68 +109,44 @@ async fn catalogs(
     source: &Client,
     target: &Client,
     classes: impl Fn(Versions) -> Vec<Class>,
-    attachments: attached::Objects,
+    attachments: Attachments,
 ) -> Result<Catalogs, PgError> {
-    let [mut source, mut target] = [Side::new(source, target), Side::new(target, source)];
-    let (mut found, mut unread) = (Vec::new(), Vec::new());
-    tokio::try_join!(source.begin(), target.begin())?;
-    for (here, there) in classes(source.versions).into_iter().zip(classes(target.versions)) {
-        let (on_source, on_target) = tokio::try_join!(source.objects(&here), target.objects(&there))?;
-        found.extend(object::differences(here.name, here.sparse, &on_source, &on_target));
-        unread.extend(object::unread(here.name, &on_source, &on_target));
-        source.remember(here.name, on_source);
-        target.remember(there.name, on_target);
+    let versions = |own: &Client, other: &Client| Versions { own: own.version(), other: other.version() };
+    let (of_source, of_target) = (classes(versions(source, target)), classes(versions(target, source)));
+    let mut found = Catalogs::default();
+    tokio::try_join!(begin(source), begin(target))?;
+    for (here, there) in of_source.iter().zip(&of_target) {
+        let class = here.name;
+        let mut pairs = Pairs::open((source, here), (target, there), attachments).await?;
+        while let Some((on_source, on_target)) = pairs.next().await? {
+            found.mismatches.extend(object::differences(class, here.sparse, on_source.as_ref(), on_target.as_ref()));
+            if let (Some(on_source), Some(on_target)) = (&on_source, &on_target) {
+                found.mismatches.extend(attached::differences(class, on_source, on_target));
+                found.unread.extend(object::unread(class, on_source, on_target));
+            }
+        }
     }
-    found.extend(attached::compare(&source, &target, attachments).await?);
-    tokio::try_join!(source.end(), target.end())?;
-    Ok(Catalogs { mismatches: found, unread })
+    tokio::try_join!(end(source), end(target))?;
+    Ok(found)
+}
+
+/// One snapshot for all queries, and one time zone for the constants in definitions.
+async fn begin(client: &Client) -> Result<(), PgError> {
+    const BEGIN: &str =
+        "begin isolation level repeatable read read only; set local timezone = 'UTC'; set local lc_monetary = 'C'";
+    client.run("begin to compare catalogs", BEGIN).await
+}
+
+async fn end(client: &Client) -> Result<(), PgError> {
+    client.run("end comparing catalogs", "commit").await
 }
 
 /// What comparing every class gave.
+#[derive(Default)]
 struct Catalogs {
     mismatches: Vec<Mismatch>,
     /// What one side may not read.
     unread: Vec<String>,
-}
-
-/// One of the two sessions, and where each object was seen.
-struct Side<'a> {
-    client: &'a Client,
-    versions: Versions,
-    identities: HashMap<Address, (&'static str, String)>,
-}
-
-impl<'a> Side<'a> {
-    fn new(client: &'a Client, other: &Client) -> Self {
-        let versions = Versions { own: client.version(), other: other.version() };
-        Self { client, versions, identities: HashMap::new() }
-    }
-
-    /// One snapshot for all queries, and one time zone for the constants in definitions.
-    async fn begin(&self) -> Result<(), PgError> {
-        const BEGIN: &str =
-            "begin isolation level repeatable read read only; set local timezone = 'UTC'; set local lc_monetary = 'C'";
-        self.client.run("begin to compare catalogs", BEGIN).await
-    }
-
-    async fn end(&self) -> Result<(), PgError> {
-        self.client.run("end comparing catalogs", "commit").await
-    }
-
-    async fn objects(&self, class: &Class) -> Result<Objects, PgError> {
-        let rows = self.client.query(format!("list every {}", class.name), class.query.clone(), &[]).await?;
-        rows.iter()
-            .map(|row| {
-                let address = (self.client.get(row, 0)?, self.client.get(row, 1)?, self.client.get(row, 2)?);
-                let identity = self.client.get(row, 3)?;
-                Ok((identity, Object { address, properties: self.client.get(row, 4)? }))
-            })
-            .collect()
-    }
-
-    fn remember(&mut self, class: &'static str, objects: Objects) {
-        self.identities.extend(objects.into_iter().map(|(identity, object)| (object.address, (class, identity))));
-    }
 }
 
 /// Classes whose objects have columns, and whatever else names them as its table. Others may share their names.

@@ -1,4 +1,4 @@
-//! Objects as the class queries describe them, and how two lists of them differ.
+//! Objects as the class queries describe them, and how two of them differ.
 //!
 //! An object's properties are one JSON object. A null is a property that the object does not have; a value that is an object
 //! again is one property for each of its keys (`{"option": {"fillfactor": "70"}}` is the property `option fillfactor`). A
@@ -12,20 +12,15 @@ use serde_json::{Map, Value};
 
 use crate::verify::What;
 
-/// `classid, objid, objsubid`: how comments and labels refer to an object of one server.
-pub(super) type Address = (u32, u32, i32);
-
 /// One object of a class.
-#[derive(Default)]
 pub(super) struct Object {
-    /// Of the server that it is on.
-    pub address: Address,
+    /// Its name, with whatever else tells it from others of its class.
+    pub identity: String,
     /// JSON, written by the server: equal properties are equal texts.
     pub properties: String,
+    /// Its comment and security labels, likewise.
+    pub attached: Option<String>,
 }
-
-/// Objects of one class, by identity.
-pub(super) type Objects = BTreeMap<String, Object>;
 
 /// Properties by their full names, without those that are null.
 pub(super) type Properties = BTreeMap<String, Property>;
@@ -137,45 +132,41 @@ fn is_true(properties: &Properties, name: &str) -> bool {
     properties.get(name) == Some(&Property::Plain(Value::Bool(true)))
 }
 
-/// What differs between two lists of objects. `sparse`: an object that is not listed has no properties.
-pub(super) fn differences(class: &'static str, sparse: bool, source: &Objects, target: &Objects) -> Vec<Mismatch> {
-    let mut found = Vec::new();
-    let nothing = Object::default();
-    let identities: BTreeSet<&String> = source.keys().chain(target.keys()).collect();
-    for object in identities {
-        let mismatch = |kind| Mismatch { class, object: object.clone(), kind };
-        match (source.get(object), target.get(object)) {
-            (Some(source), Some(target)) if source.properties == target.properties => {}
-            (Some(source), None) if !sparse => {
-                found.push(mismatch(Kind::Missing(read(&source.properties).properties)));
-            }
-            (None, Some(target)) if !sparse => {
-                found.push(mismatch(Kind::Extra(read(&target.properties).properties)));
-            }
-            (source, target) => {
-                let [source, target] = [source, target].map(|side| read(&side.unwrap_or(&nothing).properties));
-                found.extend(differing(&source, &target).into_iter().map(|name| {
-                    mismatch(Kind::Property {
-                        name,
-                        source: source.properties.clone(),
-                        target: target.properties.clone(),
-                    })
-                }));
-            }
+/// What differs of an object, which at least one side lists. `sparse`: one that is not listed has no properties.
+pub(super) fn differences(
+    class: &'static str,
+    sparse: bool,
+    source: Option<&Object>,
+    target: Option<&Object>,
+) -> Vec<Mismatch> {
+    let Some(Object { identity, .. }) = source.or(target) else { return Vec::new() };
+    let mismatch = |kind| Mismatch { class, object: identity.clone(), kind };
+    let of = |side: Option<&Object>| side.map(|side| read(&side.properties)).unwrap_or_default();
+    match (source, target) {
+        (Some(source), Some(target)) if source.properties == target.properties => Vec::new(),
+        (Some(_), None) if !sparse => vec![mismatch(Kind::Missing(of(source).properties))],
+        (None, Some(_)) if !sparse => vec![mismatch(Kind::Extra(of(target).properties))],
+        (source, target) => {
+            let [source, target] = [of(source), of(target)];
+            let differing = differing(&source, &target).into_iter().map(|name| {
+                let (source, target) = (source.properties.clone(), target.properties.clone());
+                mismatch(Kind::Property { name, source, target })
+            });
+            differing.collect()
         }
     }
-    found
 }
 
+/// What a JSON object says.
 #[derive(Default)]
-struct Read {
-    properties: Properties,
+pub(super) struct Read {
+    pub properties: Properties,
     incomparable: BTreeSet<String>,
     unread: BTreeSet<String>,
 }
 
 /// Text that is no JSON object has no properties: none of our queries gives such.
-fn read(text: &str) -> Read {
+pub(super) fn read(text: &str) -> Read {
     let Ok(mut map) = serde_json::from_str::<Map<String, Value>>(text) else { return Read::default() };
     let mut listed = |key| match map.remove(key) {
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -204,16 +195,11 @@ fn read(text: &str) -> Read {
     Read { properties, incomparable, unread }
 }
 
-/// What one side may not read of objects that both have: `options of user mapping …`.
-pub(super) fn unread(class: &str, source: &Objects, target: &Objects) -> Vec<String> {
-    let mut found = Vec::new();
-    for (identity, here) in source {
-        let Some(there) = target.get(identity) else { continue };
-        let sides = [here, there].into_iter().filter(|side| side.properties.contains("\"unread\""));
-        let names: BTreeSet<String> = sides.flat_map(|side| read(&side.properties).unread).collect();
-        found.extend(names.into_iter().map(|name| format!("{name}s of {class} {identity}")));
-    }
-    found
+/// What one side may not read of an object that both have: `options of user mapping …`.
+pub(super) fn unread(class: &str, source: &Object, target: &Object) -> Vec<String> {
+    let sides = [source, target].into_iter().filter(|side| side.properties.contains("\"unread\""));
+    let names: BTreeSet<String> = sides.flat_map(|side| read(&side.properties).unread).collect();
+    names.into_iter().map(|name| format!("{name}s of {class} {}", source.identity)).collect()
 }
 
 /// Names of the properties that are not equal, of those that both sides can compare.

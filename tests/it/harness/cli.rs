@@ -63,6 +63,16 @@ impl Run {
         self
     }
 
+    /// Lets it, and what it starts, allocate no more than this many kilobytes.
+    pub(crate) fn memory(mut self, kilobytes: u32) -> Self {
+        let mut limited = Command::new("/bin/sh");
+        limited.args(["-c", r#"ulimit -d "$0" && exec "$@""#, &kilobytes.to_string()]);
+        limited.arg(self.command.get_program()).args(self.command.get_args());
+        limited.env_clear().envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command = limited;
+        self
+    }
+
     /// Runs it to its end.
     #[must_use = "check how it ended, such as with expect_code()"]
     pub(crate) fn run(self) -> Outcome {

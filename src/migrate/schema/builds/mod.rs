@@ -1,12 +1,16 @@
-//! Indexes, built as soon as the rows of their table are there, while other tables are still being copied.
+//! Indexes, built as soon as the rows of their table are there, while other tables are still being copied; then the table's
+//! statistics; then foreign keys between tables that lack nothing else.
 //!
-//! Of a large table several are built at once: a primary key or unique constraint is an index first, because adding a
+//! Of a large table several indexes are built at once: a primary key or unique constraint is an index first, because adding a
 //! constraint would lock the table against the others, and gets its index when all are there. What the target refuses is
 //! undone and left to the steps that follow, where pg_restore says why.
 
+mod keys;
 mod queue;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,16 +18,25 @@ use futures_util::future::try_join_all;
 use tokio::sync::Notify;
 
 use self::queue::{Build, Queue, Unit};
-use super::definition::IndexDefinition;
-use super::{Archive, Manner, batches};
+use super::definition::{ForeignKey, IndexDefinition};
+use super::{Archive, Manner, batches, foreign_keys};
 use crate::error::Error;
 use crate::logger;
-use crate::migrate::Context;
+use crate::migrate::{Context, analyze};
 use crate::pg::Client;
 use crate::plan::Content;
 use crate::sql;
 use crate::sql::{QualifiedName, Sql};
 use crate::tools::{Entry, Section};
+
+/// What else follows the rows of a table at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::migrate) struct Besides {
+    /// Foreign keys.
+    pub(in crate::migrate) foreign_keys: bool,
+    /// ANALYZE.
+    pub(in crate::migrate) statistics: bool,
+}
 
 /// The indexes of one database, and the workers that build them.
 pub(in crate::migrate) struct Builds<'a> {
@@ -31,8 +44,11 @@ pub(in crate::migrate) struct Builds<'a> {
     archive: &'a Archive,
     manner: Manner<'a>,
     entries: BTreeMap<u32, &'a Entry>,
+    /// By their entries.
+    keys: BTreeMap<u32, ForeignKey>,
     queue: Mutex<Queue>,
     changed: Notify,
+    notices: Mutex<Vec<String>>,
 }
 
 impl<'a> Builds<'a> {
@@ -42,47 +58,104 @@ impl<'a> Builds<'a> {
         archive: &'a Archive,
         manner: Manner<'a>,
         content: &Content,
+        besides: Besides,
         there: impl Fn(&Entry) -> bool,
     ) -> Result<Self, Error> {
-        let after_rows = archive.contents.entries.iter().filter(|entry| entry.section == Section::PostData);
-        let after_rows: BTreeMap<u32, &Entry> = after_rows.map(|entry| (entry.dump_id, entry)).collect();
-        // Indexes of partitions name those of their roots, but only ATTACH needs them.
-        let is_free = |id: &u32| after_rows.get(id).is_none_or(|entry| is_build(entry));
         let mut builds = Self {
             context,
             archive,
             manner,
             entries: BTreeMap::new(),
+            keys: BTreeMap::new(),
             queue: Mutex::default(),
             changed: Notify::new(),
+            notices: Mutex::default(),
         };
-        let bytes: BTreeMap<_, _> =
-            content.tables.iter().filter(|table| !table.partitioned).map(|table| (&table.name, table.bytes)).collect();
         let mut queue = Queue::default();
-        for entry in after_rows.values().filter(|entry| is_build(entry) && manner.wants(entry)) {
+        for table in content.tables.iter().filter(|table| !table.partitioned) {
+            // Statistics of a parent are about the rows of its children, too.
+            queue.add_table(&table.name, table.bytes, besides.statistics && !table.parent);
+        }
+        let after_rows = archive.contents.entries.iter().filter(|entry| entry.section == Section::PostData);
+        let after_rows: BTreeMap<u32, &Entry> = after_rows.map(|entry| (entry.dump_id, entry)).collect();
+        builds.add_indexes(&mut queue, content, &after_rows, there)?;
+        if besides.foreign_keys {
+            builds.add_foreign_keys(&mut queue, content, &after_rows)?;
+        }
+        builds.queue = Mutex::new(queue);
+        Ok(builds)
+    }
+
+    fn add_indexes(
+        &mut self,
+        queue: &mut Queue,
+        content: &Content,
+        after_rows: &BTreeMap<u32, &'a Entry>,
+        there: impl Fn(&Entry) -> bool,
+    ) -> Result<(), Error> {
+        let archive = self.archive;
+        // Indexes of partitions name those of their roots, but only ATTACH needs them.
+        let is_free = |id: &u32| after_rows.get(id).is_none_or(|entry| is_build(entry));
+        for entry in after_rows.values().filter(|entry| is_build(entry) && self.manner.wants(entry)) {
             if there(entry) {
                 queue.is_there(entry.dump_id);
                 continue;
             }
-            let Some(piece) = archive.piece(entry).filter(|piece| piece.needs.iter().all(is_free)) else { continue };
-            let Some(definition) = archive.definition(piece)?.as_deref().and_then(IndexDefinition::read) else {
+            let piece = archive.piece(entry);
+            let text = piece.map(|piece| archive.definition(piece)).transpose()?.flatten();
+            let (Some(piece), Some(definition)) = (piece, text.as_deref().and_then(IndexDefinition::read)) else {
+                // It comes later, and nobody knows to which table.
+                queue.leave_statistics(None);
                 continue;
             };
-            builds.entries.insert(entry.dump_id, entry);
-            let IndexDefinition { table, index, create, finish, calls_out } = definition;
-            if let Some(&bytes) = bytes.get(&table) {
-                let build = Build { dump_id: entry.dump_id, index, create, finish, late: calls_out };
-                queue.add(table, bytes, build);
-            } else if !content.partition_roots.contains(&table) && is_spread(content) {
+            let IndexDefinition { table, name, create, finish, calls_out } = definition;
+            let (id, late) = match queue.id(&table) {
+                Some(id) => (id, calls_out),
                 // A partition that was filled through its root; nobody says how large it is here.
-                queue.add(table, queue::SMALL, Build { dump_id: entry.dump_id, index, create, finish, late: true });
-            } else {
-                // Roots of partitions: rows may still be on their way through them.
-                queue.add_last(entry.dump_id);
+                None if !content.partition_roots.contains(&table) && is_spread(content) => {
+                    (queue.add_table(&table, queue::SMALL, false), true)
+                }
+                None => {
+                    // Roots of partitions: rows may still be on their way through them.
+                    if piece.needs.iter().all(is_free) {
+                        self.entries.insert(entry.dump_id, entry);
+                        queue.add_last(entry.dump_id);
+                    }
+                    continue;
+                }
+            };
+            if !piece.needs.iter().all(is_free) {
+                queue.leave_statistics(Some(id));
+                continue;
             }
+            self.entries.insert(entry.dump_id, entry);
+            let cost = content.build_cost(queue.bytes(id), &name);
+            queue.add(Build { dump_id: entry.dump_id, table: id, name, create, finish, late, cost });
         }
-        builds.queue = Mutex::new(queue);
-        Ok(builds)
+        Ok(())
+    }
+
+    /// Those between tables that stand alone. What a partitioned table has reaches its partitions, in an order that matters.
+    fn add_foreign_keys(
+        &mut self,
+        queue: &mut Queue,
+        content: &Content,
+        after_rows: &BTreeMap<u32, &'a Entry>,
+    ) -> Result<(), Error> {
+        let archive = self.archive;
+        let alone = content.tables.iter().filter(|table| !table.partitioned && !table.partition);
+        let alone: BTreeSet<_> = alone.map(|table| &table.name).collect();
+        let keys = after_rows.values().filter(|entry| entry.is_foreign_key() && self.manner.wants(entry));
+        for (entry, piece) in keys.filter_map(|entry| Some((*entry, archive.piece(entry)?))) {
+            let Some(key) = archive.definition(piece)?.as_deref().and_then(ForeignKey::read) else { continue };
+            let id = |name| alone.get(name).and_then(|name| queue.id(name));
+            let (Some(table), Some(references)) = (id(&key.table), id(&key.references)) else { continue };
+            let needs = piece.needs.iter().copied().filter(|id| after_rows.contains_key(id)).collect();
+            queue.add_key(entry.dump_id, table, references, needs);
+            self.entries.insert(entry.dump_id, entry);
+            self.keys.insert(entry.dump_id, key);
+        }
+        Ok(())
     }
 
     /// All rows of `table` are committed.
@@ -102,62 +175,129 @@ impl<'a> Builds<'a> {
         self.queue().has_built(entry.dump_id)
     }
 
+    /// Foreign keys that are there, by their OIDs on the source.
+    pub(in crate::migrate) fn foreign_keys(&self) -> BTreeSet<u32> {
+        let keys = self.keys.keys().filter_map(|id| self.entries.get(id));
+        keys.filter(|entry| self.has_built(entry)).map(|entry| entry.oid).collect()
+    }
+
+    /// Tables whose statistics are there, as far as the server makes any.
+    pub(in crate::migrate) fn analyzed(&self) -> BTreeSet<QualifiedName> {
+        self.queue().all_analyzed().cloned().collect()
+    }
+
+    /// What is worth knowing.
+    pub(in crate::migrate) fn notices(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Builds, up to `jobs` at a time as far as other databases leave room, until all is done that can be.
     pub(in crate::migrate) async fn run(&self, jobs: usize) -> Result<(), Error> {
-        if self.entries.is_empty() {
+        if self.entries.is_empty() && !self.queue().analyzes() {
             return Ok(());
         }
-        let workers = (0..jobs.clamp(1, self.entries.len())).map(|_| self.work());
+        let workers = (0..jobs.max(1)).map(|_| self.work());
         self.archive.lending(self.context, self.manner, try_join_all(workers)).await.map(drop)
     }
 
     async fn work(&self) -> Result<(), Error> {
         let mut client = None;
-        while let Some(unit) = self.next().await {
+        while self.wait_for_work().await {
             let _permit = self.context.builds.acquire().await;
             self.context.check()?;
+            // Only now: something dearer may have come meanwhile, or another worker have been quicker.
+            let unit = self.queue().take();
+            let Some(unit) = unit else { continue };
             let client = match &client {
                 Some(client) => client,
                 None => client.insert(batches::open_large(self.context, self.archive.database()).await?),
             };
-            match unit {
-                Unit::Create { table, build } => {
-                    let created = self.create(client, &build).await?;
-                    self.queue().created(&table, created.then_some(build));
-                }
-                Unit::Finish { table, builds } => {
-                    let mut done = Vec::new();
-                    for build in builds {
-                        if self.finish(client, &table, &build).await? {
-                            done.push(build.dump_id);
-                        }
-                    }
-                    self.done(done);
-                }
-                Unit::Small(ids) => {
-                    let entries: Vec<&Entry> = ids.iter().filter_map(|id| self.entries.get(id).copied()).collect();
-                    let created = batches::create(client, self.archive, &entries).await?;
-                    self.done(if created { ids } else { Vec::new() });
-                }
-            }
+            self.do_unit(client, unit).await?;
             self.changed.notify_waiters();
         }
         Ok(())
     }
 
-    async fn next(&self) -> Option<Unit> {
+    /// Whether there is something to do; `false` when there never will be.
+    async fn wait_for_work(&self) -> bool {
         loop {
             let changed = self.changed.notified();
             {
-                let mut queue = self.queue();
-                if let Some(unit) = queue.take() {
-                    return Some(unit);
+                let queue = self.queue();
+                if queue.has_work() {
+                    return true;
                 }
                 if queue.is_finished() {
-                    return None;
+                    return false;
                 }
             }
             changed.await;
+        }
+    }
+
+    async fn do_unit(&self, client: &Client, unit: Unit) -> Result<(), Error> {
+        match unit {
+            Unit::Create(build) => {
+                let is_there = self.create(client, &build).await?;
+                self.queue().created(build, is_there);
+            }
+            Unit::Finish(builds) => {
+                let mut finished = Vec::with_capacity(builds.len());
+                for build in builds {
+                    let complete = self.finish(client, &build).await?;
+                    self.narrate([build.dump_id], complete);
+                    finished.push((build, complete));
+                }
+                self.queue().finished(&finished);
+            }
+            Unit::Small(entries) => {
+                let created = self.create_whole(client, entries.iter().map(|(id, _)| *id)).await?;
+                self.queue().small_done(&entries, created);
+            }
+            Unit::Analyze(tables) => {
+                let names: Vec<_> = {
+                    let queue = self.queue();
+                    tables.iter().map(|&table| queue.name(table).clone()).collect()
+                };
+                let group: Vec<_> = names.iter().map(analyze::Unknown::table).collect();
+                let notices = analyze::all_of(client, &group).await?;
+                self.notices.lock().unwrap_or_else(PoisonError::into_inner).extend(notices);
+                self.queue().analyzed(tables);
+            }
+            Unit::AddKey(key) => {
+                let added = match self.keys.get(&key.dump_id) {
+                    Some(definition) => foreign_keys::add(client, definition).await?,
+                    None => false,
+                };
+                self.queue().key_added(key, added);
+            }
+            Unit::CheckKey(key) => {
+                let valid = match self.keys.get(&key.dump_id) {
+                    Some(definition) => foreign_keys::validate(client, definition).await?,
+                    None => false,
+                };
+                self.narrate([key.dump_id], valid);
+                self.queue().key_checked(&key, valid);
+            }
+            Unit::SmallKeys(keys) => {
+                let created = self.create_whole(client, keys.iter().map(|key| key.dump_id)).await?;
+                self.queue().small_keys_done(&keys, created);
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates entries as they are, all or none.
+    async fn create_whole(&self, client: &Client, ids: impl Iterator<Item = u32> + Clone) -> Result<bool, Error> {
+        let entries: Vec<&Entry> = ids.clone().filter_map(|id| self.entries.get(&id).copied()).collect();
+        let created = batches::create(client, self.archive, &entries).await?;
+        self.narrate(ids, created);
+        Ok(created)
+    }
+
+    fn narrate(&self, ids: impl IntoIterator<Item = u32>, complete: bool) {
+        for entry in ids.into_iter().filter(|_| complete).filter_map(|id| self.entries.get(&id)) {
+            self.archive.narrate(self.context, &[entry]);
         }
     }
 
@@ -167,37 +307,31 @@ impl<'a> Builds<'a> {
         let created = self.try_run(client, build, create.clone()).await?;
         if created {
             let (database, seconds) = (logger::database(client.database()), started.elapsed().as_secs_f64());
-            tracing::debug!(target: logger::MIGRATE, "{database}: built index {} in {seconds:.1} s", build.index);
+            let name = &build.name.name;
+            tracing::debug!(target: logger::MIGRATE, "{database}: built index {name} in {seconds:.1} s");
         }
         Ok(created)
     }
 
     /// Whether constraint and marks are there; otherwise nothing is left of them, nor of the index.
-    async fn finish(&self, client: &Client, table: &QualifiedName, build: &Build) -> Result<bool, Error> {
+    async fn finish(&self, client: &Client, build: &Build) -> Result<bool, Error> {
         if build.finish.is_empty() || self.try_run(client, build, Sql::join(&build.finish, ";\n")).await? {
             return Ok(true);
         }
         if build.create.is_some() {
-            let index = QualifiedName::new(table.schema.as_str(), build.index.as_str());
+            let index = &build.name;
             client.run(format!("drop index {index}"), sql!("drop index if exists {}", index)).await?;
         }
         Ok(false)
     }
 
     async fn try_run(&self, client: &Client, build: &Build, sql: Sql) -> Result<bool, Error> {
-        let refusal = client.try_run(format!("build index {}", build.index), sql).await?;
+        let refusal = client.try_run(format!("create {}", build.name), sql).await?;
         if let Some(error) = &refusal {
             let database = logger::database(client.database());
-            tracing::debug!(target: logger::MIGRATE, "{database}: index {}: {}", build.index, error.words());
+            tracing::debug!(target: logger::MIGRATE, "{database}: {}: {}", build.name, error.words());
         }
         Ok(refusal.is_none())
-    }
-
-    fn done(&self, ids: Vec<u32>) {
-        for entry in ids.iter().filter_map(|id| self.entries.get(id)) {
-            self.archive.narrate(self.context, &[entry]);
-        }
-        self.queue().done(ids);
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -207,7 +341,7 @@ impl<'a> Builds<'a> {
 }
 
 fn is_build(entry: &Entry) -> bool {
-    entry.is_index() || entry.is_index_constraint()
+    entry.is_index() || entry.is_index_constraint() || entry.is_extended_statistics()
 }
 
 /// Whether rows of some partitions find their way through a root.

@@ -1,69 +1,166 @@
-//! Which index is built next.
+//! What is done next: indexes of tables whose rows are there, their statistics, then foreign keys between them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::sql::{Ident, QualifiedName, Sql};
+use super::keys::{Key, Keys};
+use crate::migrate::analyze;
+use crate::plan::reading_cost;
+use crate::sql::{QualifiedName, Sql};
 
-/// The indexes of smaller tables are built by whole entries, many in one transaction.
+/// What comes after the rows of smaller tables is made by whole entries, many in one transaction.
 pub(super) const SMALL: u64 = 8 * 1024 * 1024;
 
 /// Entries of small tables that are created together.
-const SMALL_AT_ONCE: usize = 50;
+pub(super) const SMALL_AT_ONCE: usize = 50;
 
-/// An index entry of the archive that is built by us.
+/// ANALYZE reads a sample, however large a table is: 300 rows for each of 100 values by default, each in a block of its own.
+const SAMPLE: u64 = 30_000 * 8192;
+
+/// A table of a [`Queue`].
+pub(super) type TableId = usize;
+
+/// An index or extended statistics, an entry of the archive that is made by us.
 #[derive(Clone, Debug)]
 pub(super) struct Build {
     /// The entry.
     pub(super) dump_id: u32,
+    pub(super) table: TableId,
+    /// The index or statistics object.
+    pub(super) name: QualifiedName,
     /// See [`IndexDefinition`](super::super::definition::IndexDefinition).
-    pub(super) index: Ident,
     pub(super) create: Option<Sql>,
     pub(super) finish: Vec<Sql>,
     /// It may look into other tables: built when all rows are there.
     pub(super) late: bool,
+    /// What it takes, compared with others: see [`Content::build_cost`](crate::plan::Content::build_cost).
+    pub(super) cost: u64,
 }
+
+/// An entry that is created as it is, and its table, unless that is partitioned.
+pub(super) type Whole = (u32, Option<TableId>);
 
 /// What one worker does at once.
 #[derive(Clone, Debug)]
 pub(super) enum Unit {
     /// Creates one index; others of its table may be in work.
-    Create { table: QualifiedName, build: Build },
-    /// Makes constraints of the indexes of a table, and sets marks: all that could be created.
-    Finish { table: QualifiedName, builds: Vec<Build> },
+    Create(Build),
+    /// Makes constraints of the indexes of a table, sets marks, and makes extended statistics: all that could be created.
+    Finish(Vec<Build>),
     /// Creates entries as they are, in one transaction.
-    Small(Vec<u32>),
+    Small(Vec<Whole>),
+    /// Analyzes tables.
+    Analyze(Vec<TableId>),
+    /// Adds a foreign key without looking at rows.
+    AddKey(Key),
+    /// Looks at its rows.
+    CheckKey(Key),
+    /// Creates foreign keys as they are, in one transaction.
+    SmallKeys(Vec<Key>),
 }
 
-/// The indexes of one table.
-#[derive(Debug, Default)]
+/// What is left to do for one table.
+#[derive(Debug)]
 struct OfTable {
+    name: Arc<QualifiedName>,
     bytes: u64,
     rows_are_there: bool,
     waiting: Vec<Build>,
     in_work: usize,
     created: Vec<Build>,
+    /// Indexes that are neither complete nor refused.
+    open: usize,
+    /// Whether it is analyzed as soon as its indexes are there.
+    analyzes: bool,
+    step: Step,
 }
 
-/// The indexes of one database that are not there yet.
+/// How far a table has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Rows or indexes are missing.
+    Indexes,
+    /// It is being analyzed, or will be when a worker is free.
+    Statistics,
+    /// Nothing but foreign keys is left to do.
+    Settled,
+}
+
+/// What of one database is not there yet.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    tables: BTreeMap<QualifiedName, OfTable>,
-    /// Smallest first: the next one is taken from the end.
+    ids: BTreeMap<Arc<QualifiedName>, TableId>,
+    tables: Vec<OfTable>,
+    /// Cheapest first: the next one is taken from the end.
     ready: Vec<(u64, Unit)>,
-    small: Vec<u32>,
+    small: Vec<Whole>,
+    /// Small tables to analyze.
+    unknown: Vec<TableId>,
     /// Entries of tables that nobody says the rows of are there.
     last: Vec<u32>,
+    keys: Keys,
     all_rows_are_there: bool,
     in_work: usize,
     built: BTreeSet<u32>,
+    analyzed: Vec<TableId>,
 }
 
 impl Queue {
-    /// Adds an index of a table of `bytes`.
-    pub(super) fn add(&mut self, table: QualifiedName, bytes: u64, build: Build) {
-        let of_table = self.tables.entry(table).or_default();
-        of_table.bytes = bytes;
+    /// Adds a table of `bytes`, unless it is there.
+    pub(super) fn add_table(&mut self, name: &QualifiedName, bytes: u64, analyzes: bool) -> TableId {
+        if let Some(id) = self.id(name) {
+            return id;
+        }
+        let name = Arc::new(name.clone());
+        self.ids.insert(Arc::clone(&name), self.tables.len());
+        self.tables.push(OfTable {
+            name,
+            bytes,
+            rows_are_there: false,
+            waiting: Vec::new(),
+            in_work: 0,
+            created: Vec::new(),
+            open: 0,
+            analyzes,
+            step: Step::Indexes,
+        });
+        self.tables.len() - 1
+    }
+
+    pub(super) fn id(&self, name: &QualifiedName) -> Option<TableId> {
+        self.ids.get(name).copied()
+    }
+
+    pub(super) fn name(&self, table: TableId) -> &QualifiedName {
+        &self.tables[table].name
+    }
+
+    pub(super) fn bytes(&self, table: TableId) -> u64 {
+        self.tables[table].bytes
+    }
+
+    /// Adds an index or statistics object. What it calls may want privileges that come later, and so would ANALYZE.
+    pub(super) fn add(&mut self, build: Build) {
+        let of_table = &mut self.tables[build.table];
+        of_table.analyzes &= !build.late;
+        of_table.open += 1;
         of_table.waiting.push(build);
+    }
+
+    /// Somebody else analyzes `table`; `None`: all tables.
+    pub(super) fn leave_statistics(&mut self, table: Option<TableId>) {
+        match table {
+            Some(table) => self.tables[table].analyzes = false,
+            None => self.tables.iter_mut().for_each(|table| table.analyzes = false),
+        }
+    }
+
+    /// Adds a foreign key, of `table` and to another or itself, that `needs` entries which come after rows.
+    pub(super) fn add_key(&mut self, dump_id: u32, table: TableId, references: TableId, needs: Vec<u32>) {
+        let [own, other] = [table, references].map(|table| self.tables[table].bytes);
+        // Each row is looked for in the other table, which is read whole where that is shorter.
+        let cost = reading_cost(own.saturating_add(other));
+        self.keys.add(Key { dump_id, table, references, needs, small: own < SMALL, cost });
     }
 
     /// An entry is complete from the beginning.
@@ -78,162 +175,188 @@ impl Queue {
 
     /// All rows of `table` are committed.
     pub(super) fn rows_are_there(&mut self, table: &QualifiedName) {
-        if let Some(of_table) = self.tables.get_mut(table) {
-            of_table.rows_are_there = true;
-            self.release(table);
+        if let Some(id) = self.id(table) {
+            self.tables[id].rows_are_there = true;
+            self.release(id);
         }
     }
 
     /// All rows of all tables are committed.
     pub(super) fn all_rows_are_there(&mut self) {
         self.all_rows_are_there = true;
-        self.small.append(&mut self.last);
-        let tables: Vec<_> = self.tables.keys().cloned().collect();
-        for table in tables {
-            self.rows_are_there(&table);
+        self.small.extend(self.last.drain(..).map(|entry| (entry, None)));
+        for id in 0..self.tables.len() {
+            self.tables[id].rows_are_there = true;
+            self.release(id);
         }
     }
 
-    /// Moves what can be done for `table` to where workers find it.
-    fn release(&mut self, table: &QualifiedName) {
-        let Some(of_table) = self.tables.get_mut(table) else { return };
-        if !of_table.rows_are_there {
+    /// Moves what can be done for a table to where workers find it.
+    fn release(&mut self, id: TableId) {
+        let of_table = &mut self.tables[id];
+        if !of_table.rows_are_there || of_table.step != Step::Indexes {
             return;
         }
         let all = self.all_rows_are_there;
         let (now, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut of_table.waiting).into_iter().partition(|build| all || !build.late);
         of_table.waiting = later;
+        let mut ready = Vec::new();
         if of_table.bytes < SMALL {
-            self.small.extend(now.iter().map(|build| build.dump_id));
+            self.small.extend(now.iter().map(|build| (build.dump_id, Some(id))));
         } else {
             for build in now {
                 if build.create.is_some() {
                     of_table.in_work += 1;
-                    self.ready.push((of_table.bytes, Unit::Create { table: table.clone(), build }));
+                    ready.push((build.cost, Unit::Create(build)));
                 } else {
                     of_table.created.push(build);
                 }
             }
         }
-        if of_table.waiting.is_empty() && of_table.in_work == 0 {
-            let builds = std::mem::take(&mut of_table.created);
-            if !builds.is_empty() {
-                // It is short, and makes room.
-                self.ready.push((u64::MAX, Unit::Finish { table: table.clone(), builds }));
-            }
-            self.tables.remove(table);
+        if of_table.waiting.is_empty() && of_table.in_work == 0 && !of_table.created.is_empty() {
+            // It is short, and makes room.
+            ready.push((u64::MAX, Unit::Finish(std::mem::take(&mut of_table.created))));
         }
-        self.ready.sort_by_key(|(bytes, _)| *bytes);
+        if of_table.open == 0 {
+            if !of_table.analyzes {
+                self.settle(id);
+            } else {
+                of_table.step = Step::Statistics;
+                if of_table.bytes < SMALL {
+                    self.unknown.push(id);
+                } else {
+                    ready.push((reading_cost(of_table.bytes.min(SAMPLE)), Unit::Analyze(vec![id])));
+                }
+            }
+        }
+        if !ready.is_empty() {
+            self.ready.extend(ready);
+            self.ready.sort_by_key(|(cost, _)| *cost);
+        }
     }
 
-    /// The next one for a worker.
+    fn settle(&mut self, id: TableId) {
+        self.tables[id].step = Step::Settled;
+        self.keys.release(id, |table| self.tables[table].step == Step::Settled, &self.built);
+    }
+
+    /// The next one for a worker: the dearest, so that the last ones are short.
     pub(super) fn take(&mut self) -> Option<Unit> {
-        let unit = match self.ready.pop() {
-            Some((_, unit)) => unit,
-            None if self.small.is_empty() => return None,
-            None => Unit::Small(self.small.drain(..self.small.len().min(SMALL_AT_ONCE)).collect()),
-        };
+        let dearest = self.ready.last().map(|(cost, _)| *cost);
+        let unit = if self.keys.cost() > dearest {
+            self.keys.take_large()
+        } else if dearest.is_some() {
+            self.ready.pop().map(|(_, unit)| unit)
+        } else if !self.small.is_empty() {
+            Some(Unit::Small(self.small.drain(..self.small.len().min(SMALL_AT_ONCE)).collect()))
+        } else if !self.unknown.is_empty() {
+            let together = analyze::together(self.unknown.iter().map(|&table| self.tables[table].bytes));
+            Some(Unit::Analyze(self.unknown.drain(..together).collect()))
+        } else {
+            self.keys.take_small()
+        }?;
         self.in_work += 1;
         Some(unit)
     }
 
+    /// Whether [`Queue::take`] has something to give.
+    pub(super) fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.small.is_empty() || !self.unknown.is_empty() || self.keys.has_work()
+    }
+
     /// An index was created, or refused.
-    pub(super) fn created(&mut self, table: &QualifiedName, build: Option<Build>) {
+    pub(super) fn created(&mut self, build: Build, is_there: bool) {
         self.in_work -= 1;
-        if let Some(of_table) = self.tables.get_mut(table) {
-            of_table.in_work -= 1;
-            of_table.created.extend(build);
+        let of_table = &mut self.tables[build.table];
+        of_table.in_work -= 1;
+        let table = build.table;
+        if is_there {
+            of_table.created.push(build);
+        } else {
+            self.ended(build.dump_id, Some(table), false);
         }
         self.release(table);
     }
 
-    /// Entries are complete.
-    pub(super) fn done(&mut self, entries: impl IntoIterator<Item = u32>) {
+    /// Indexes of one table are `complete`, or not.
+    pub(super) fn finished(&mut self, builds: &[(Build, bool)]) {
         self.in_work -= 1;
-        self.built.extend(entries);
+        for (build, complete) in builds {
+            self.ended(build.dump_id, Some(build.table), *complete);
+        }
+        if let Some((build, _)) = builds.first() {
+            self.release(build.table);
+        }
+    }
+
+    /// Entries are all `complete`, or none is.
+    pub(super) fn small_done(&mut self, entries: &[Whole], complete: bool) {
+        self.in_work -= 1;
+        for &(dump_id, table) in entries {
+            self.ended(dump_id, table, complete);
+        }
+        let tables: BTreeSet<_> = entries.iter().filter_map(|&(_, table)| table).collect();
+        tables.into_iter().for_each(|table| self.release(table));
+    }
+
+    fn ended(&mut self, dump_id: u32, table: Option<TableId>, complete: bool) {
+        if complete {
+            self.built.insert(dump_id);
+        }
+        if let Some(of_table) = table.and_then(|table| self.tables.get_mut(table)) {
+            of_table.open -= 1;
+            // An index whose expression is to have statistics comes later, if at all.
+            of_table.analyzes &= complete;
+        }
+    }
+
+    /// Tables were analyzed, as far as the server would.
+    pub(super) fn analyzed(&mut self, tables: Vec<TableId>) {
+        self.in_work -= 1;
+        for &table in &tables {
+            self.settle(table);
+        }
+        self.analyzed.extend(tables);
+    }
+
+    /// A foreign key was added, or refused.
+    pub(super) fn key_added(&mut self, key: Key, is_there: bool) {
+        self.in_work -= 1;
+        self.keys.added(key, is_there);
+    }
+
+    /// The rows of a foreign key were looked at, and it is `complete`, or gone.
+    pub(super) fn key_checked(&mut self, key: &Key, complete: bool) {
+        self.in_work -= 1;
+        self.keys.checked(key);
+        self.built.extend(complete.then_some(key.dump_id));
+    }
+
+    /// Foreign keys are all `complete`, or none is.
+    pub(super) fn small_keys_done(&mut self, keys: &[Key], complete: bool) {
+        self.in_work -= 1;
+        self.keys.small_done(keys);
+        self.built.extend(keys.iter().filter(|_| complete).map(|key| key.dump_id));
+    }
+
+    /// Whether any table is analyzed as soon as it can be.
+    pub(super) fn analyzes(&self) -> bool {
+        self.tables.iter().any(|table| table.analyzes)
     }
 
     /// Whether nothing is left to do, nor will be.
     pub(super) fn is_finished(&self) -> bool {
-        self.all_rows_are_there && self.in_work == 0 && self.ready.is_empty() && self.small.is_empty()
+        self.all_rows_are_there && self.in_work == 0 && !self.has_work()
     }
 
     /// Whether an entry is complete.
     pub(super) fn has_built(&self, dump_id: u32) -> bool {
         self.built.contains(&dump_id)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sql;
-
-    fn build(dump_id: u32, late: bool) -> Build {
-        let create = sql!("create index {}", dump_id);
-        Build { dump_id, index: Ident::new("i"), create: Some(create), finish: Vec::new(), late }
-    }
-
-    fn table(name: &str) -> QualifiedName {
-        QualifiedName::new("s", name)
-    }
-
-    /// What a worker would do now, shown briefly.
-    fn take(queue: &mut Queue) -> String {
-        match queue.take() {
-            None => "nothing".to_owned(),
-            Some(Unit::Create { build, .. }) => format!("create {}", build.dump_id),
-            Some(Unit::Finish { builds, .. }) => {
-                format!("finish {:?}", builds.iter().map(|build| build.dump_id).collect::<Vec<_>>())
-            }
-            Some(Unit::Small(entries)) => format!("small {entries:?}"),
-        }
-    }
-
-    #[test]
-    fn a_table_is_finished_when_its_indexes_are_there() {
-        let mut queue = Queue::default();
-        queue.add(table("big"), SMALL, build(1, false));
-        queue.add(table("big"), SMALL, build(2, false));
-        assert_eq!(take(&mut queue), "nothing");
-        queue.rows_are_there(&table("big"));
-        assert_eq!([take(&mut queue), take(&mut queue), take(&mut queue)], ["create 2", "create 1", "nothing"]);
-        queue.created(&table("big"), Some(build(2, false)));
-        assert_eq!(take(&mut queue), "nothing");
-        queue.created(&table("big"), None);
-        assert_eq!(take(&mut queue), "finish [2]");
-        queue.done([2]);
-        assert!(!queue.is_finished());
-        queue.all_rows_are_there();
-        assert!(queue.is_finished());
-        assert!(queue.has_built(2) && !queue.has_built(1));
-    }
-
-    #[test]
-    fn what_may_look_into_other_tables_waits_for_all_rows() {
-        let mut queue = Queue::default();
-        queue.add(table("big"), SMALL, build(1, false));
-        queue.add(table("big"), SMALL, build(2, true));
-        queue.rows_are_there(&table("big"));
-        assert_eq!([take(&mut queue), take(&mut queue)], ["create 1", "nothing"]);
-        queue.created(&table("big"), Some(build(1, false)));
-        assert_eq!(take(&mut queue), "nothing");
-        queue.all_rows_are_there();
-        assert_eq!(take(&mut queue), "create 2");
-        queue.created(&table("big"), Some(build(2, true)));
-        assert_eq!(take(&mut queue), "finish [1, 2]");
-    }
-
-    #[test]
-    fn small_tables_go_together_and_large_ones_first() {
-        let mut queue = Queue::default();
-        queue.add(table("a"), SMALL - 1, build(1, false));
-        queue.add(table("b"), 0, build(2, false));
-        queue.add(table("big"), SMALL, build(3, false));
-        queue.add(table("bigger"), SMALL + 1, build(4, false));
-        queue.all_rows_are_there();
-        assert_eq!([take(&mut queue), take(&mut queue)], ["create 4", "create 3"]);
-        assert_eq!(take(&mut queue), "small [1, 2]");
+    /// Tables that need not be analyzed any more.
+    pub(super) fn all_analyzed(&self) -> impl Iterator<Item = &QualifiedName> {
+        self.analyzed.iter().map(|&table| self.name(table))
     }
 }

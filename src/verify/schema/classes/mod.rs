@@ -2,6 +2,9 @@
 //!
 //! Each query gives the object's address (the OIDs of its catalog and of itself, and the number of its column), its identity,
 //! and its properties as one JSON object; see [`super::object`] for what that object says. Nothing is asked object by object.
+//!
+//! Catalogs may be full of what their statistics do not know of yet: the target was filled a moment ago. What is looked up for
+//! each object is therefore found by an index that leads to that object's few rows, whatever the planner believes.
 
 mod columns;
 mod foreign;
@@ -19,6 +22,7 @@ pub(super) use fragments::Versions;
 pub(super) use relations::sequence_names;
 
 use super::Scope;
+use super::attached::Attachments;
 use crate::sql;
 use crate::sql::Sql;
 
@@ -27,20 +31,27 @@ pub(super) struct Class {
     /// In PostgreSQL's words.
     pub name: &'static str,
     /// Gives `classid, objid, objsubid, identity, properties`.
-    pub query: Sql,
+    objects: Sql,
     /// An object that the query does not give exists all the same, with nothing to say of it.
     pub sparse: bool,
 }
 
 impl Class {
-    /// `objects` gives properties as `jsonb`. They travel as text, without what is null: half of them.
+    /// `objects` gives properties as `jsonb`.
     fn new(name: &'static str, objects: Sql) -> Self {
-        let query = sql!(
-            "select class, oid, sub, identity, pg_catalog.jsonb_strip_nulls(properties)::text
-             from ({}) objects(class, oid, sub, identity, properties)",
-            objects
-        );
-        Self { name, query, sparse: false }
+        Self { name, objects, sparse: false }
+    }
+
+    /// Gives `identity, properties, attachments`, in an order of identities that is the same on every server, whatever its
+    /// databases' encodings and collations are. Properties travel as text, without what is null: half of them.
+    pub(super) fn query(&self, attachments: Attachments) -> Sql {
+        sql!(
+            "select identity, pg_catalog.jsonb_strip_nulls(properties)::text, {}::text
+             from ({}) objects(class, oid, sub, identity, properties)
+             order by pg_catalog.convert_to(identity, 'UTF8')",
+            attachments.of("class", "oid", "sub"),
+            self.objects
+        )
     }
 }
 

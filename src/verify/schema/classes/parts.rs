@@ -39,7 +39,8 @@ fn constraints(versions: Versions) -> Sql {
     )
 }
 
-/// A constraint is found by what depends on it: the catalogs have no index for the other way. Column by column, because `pg_get_indexdef` is one text for what are many properties.
+/// Column by column, because `pg_get_indexdef` is one text for what are many properties. Foreign keys have an index, too: the
+/// other table's.
 fn indexes(versions: Versions) -> Sql {
     sql!(
         "with {}
@@ -59,10 +60,8 @@ fn indexes(versions: Versions) -> Sql {
             'expressions', pg_catalog.pg_get_expr(i.indexprs, i.indrelid),
             'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
             'unique', nullif(i.indisunique, false), 'key columns', i.indnkeyatts,
-            'constraint', (select k.conname from pg_catalog.pg_depend d
-                join pg_catalog.pg_constraint k on k.oid = d.refobjid
-                where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = x.oid
-                  and d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and d.deptype = 'i'),
+            'constraint', (select k.conname from pg_catalog.pg_constraint k
+                where k.conrelid = i.indrelid and k.conindid = x.oid and k.contype in ('p', 'u', 'x')),
             'valid', i.indisvalid, 'ready', i.indisready, 'clustered', nullif(i.indisclustered, false),
             'option', {},
             'column settings', (select pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', a.attnum, a.attoptions::text,
