@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use tokio::sync::mpsc;
 
+use super::arrival::{Arrival, Slot};
 use super::copy::{Load, Pool};
 use super::foreign_keys::Workers;
 use super::goal::Goal;
@@ -196,14 +197,7 @@ impl<'a> Run<'a> {
         let analyzed = builds.analyzed();
 
         if migration.transfer == Transfer::SlotHandOver {
-            replication::take_over_slot(context, &*archive.session(context).await?, names, content).await?;
-            // The target may take seconds to start the worker: another database gets the turn.
-            self.set_turn(None);
-            self.watch(content).await?.until(Goal::Streaming).await?;
-            journal::complete(&*archive.session(context).await?).await?;
-            self.set_progress(Progress::Replicating);
-            self.settle(migration, &archive, analyzed).await?;
-            return self.replicate_until_told(content, Some(&archive), &migration.rights).await;
+            return self.replicate_from_slot(migration, &archive, analyzed).await;
         }
         journal::complete(&*archive.session(context).await?).await?;
         self.settle(migration, &archive, analyzed).await?;
@@ -213,6 +207,46 @@ impl<'a> Run<'a> {
         self.set_progress(Progress::Complete);
         failures.extend(self.hand_over(content, Some(&archive), &migration.rights).await?);
         complete_but(&failures)
+    }
+
+    /// Brings what was written after the slot's snapshot: by a subscription, unless there is nothing until the finish.
+    async fn replicate_from_slot(
+        &self,
+        migration: &Migration,
+        archive: &Archive,
+        analyzed: BTreeSet<QualifiedName>,
+    ) -> Result<(), Error> {
+        let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
+        let (content, rights) = (&migration.content, &migration.rights);
+        let mut unsettled = Some(analyzed);
+        if let Some(analyzed) = unsettled.take_if(|_| migration.spares_subscription) {
+            self.settle(migration, archive, analyzed).await?;
+            self.stage(Stage::CatchUp);
+            self.set_turn(None);
+            let slot = Slot::open(context, name, names, content).await?;
+            if self.finish(Arrival::Slot(&slot), content, Some(archive), rights).await? {
+                return Ok(());
+            }
+        }
+        replication::take_over_slot(context, &*archive.session(context).await?, names, content).await?;
+        // The target may take seconds to start the worker: another database gets the turn.
+        self.set_turn(None);
+        let streams = async {
+            self.watch(content).await?.until(Goal::Streaming).await?;
+            journal::complete(&*archive.session(context).await?).await?;
+            self.set_progress(Progress::Replicating);
+            Ok::<_, Error>(())
+        };
+        let settles = async {
+            Ok(match unsettled {
+                Some(analyzed) => self.settle(migration, archive, analyzed).await,
+                None => Ok(()),
+            })
+        };
+        // A failure to settle waits until replication runs, which is then left as it is.
+        let ((), settled) = tokio::try_join!(streams, settles)?;
+        settled?;
+        self.replicate_until_told(content, Some(archive), rights).await
     }
 
     /// Lets the subscription copy the rows: where we cannot open a replication connection ourselves, but the target can.
@@ -279,7 +313,7 @@ impl<'a> Run<'a> {
         archive: Option<&Archive>,
         rights: &Rights,
     ) -> Result<(), Error> {
-        let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
+        let context = self.context;
         self.stage(Stage::CatchUp);
         self.set_turn(None);
         let mut watch = self.watch(content).await?;
@@ -299,15 +333,35 @@ impl<'a> Run<'a> {
             }
             return Ok(());
         }
+        self.finish(Arrival::Subscription(&mut watch), content, archive, rights).await.map(|_| ())
+    }
+
+    /// Makes the target complete and drops what replicates. `false`: only a subscription can bring what is missing, and there is
+    /// none.
+    async fn finish(
+        &self,
+        mut arrival: Arrival<'_, '_>,
+        content: &Content,
+        archive: Option<&Archive>,
+        rights: &Rights,
+    ) -> Result<bool, Error> {
+        let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         // What was committed before the finish began must have arrived, whatever lag was allowed.
-        watch.until_now().await?;
+        if !arrival.until_now().await? {
+            return Ok(false);
+        }
         self.stage(Stage::Finish);
-        watch.must_hold_only(&content.seen).await?;
+        arrival.must_hold_only(&content.seen).await?;
         finish::copy_again(context, self.pool, name, content).await?;
         self.notice_all(finish::large_objects(context, self.pool, name, &rights.owners).await?);
         let mut failures = self.refresh(content).await?;
         // That may have taken hours: what was committed on the source meanwhile is not cut off.
-        watch.until_now().await?;
+        if !arrival.until_now().await? {
+            return Ok(false);
+        }
+        if self.progress() == Progress::Incomplete {
+            journal::complete(&context.target.connect(name).await?).await?;
+        }
         self.set_progress(Progress::Ending);
         let swept = cleanup::drop_replication(&context.source, &context.target, name, names).await;
         for what in swept.left {
@@ -318,7 +372,7 @@ impl<'a> Run<'a> {
         journal::end(&context.target.connect(name).await?).await?;
         self.set_progress(Progress::Complete);
         failures.extend(self.hand_over(content, archive, rights).await?);
-        complete_but(&failures)
+        complete_but(&failures).map(|()| true)
     }
 
     /// Brings sequences and materialized views up to date, and returns what failed, which is among the notices, too.

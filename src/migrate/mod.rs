@@ -4,6 +4,7 @@
 //! (`copy::Pool`). A database that fails undoes its replication objects and leaves the others alone.
 
 mod analyze;
+mod arrival;
 mod cleanup;
 mod copy;
 mod create;

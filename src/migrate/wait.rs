@@ -84,15 +84,12 @@ impl<'a> Watch<'a> {
     }
 
     /// The end of the WAL now, as a goal. A marker is written first: an idle database's slot would otherwise never be told
-    /// of WAL that is none of its business. It is flushed when it is committed, and with it what others have committed
-    /// before with `synchronous_commit = off`.
+    /// of WAL that is none of its business.
     async fn position(&mut self) -> Result<Goal, Error> {
-        const MARKER: &str = "set synchronous_commit = local; \
-                              select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', 'goal')";
         const END: &str = "select pg_catalog.pg_current_wal_flush_lsn()::text";
         let end: String = self
             .through_losses(async |watch| {
-                watch.source.run("mark the goal", MARKER).await?;
+                mark(&watch.source).await?;
                 let row = watch.source.one("read the end of the WAL", END, &[]).await?;
                 watch.source.get(&row, 0)
             })
@@ -310,6 +307,14 @@ from (select) one left join pg_catalog.pg_replication_slots s on s.slot_name = $
             lost: self.source.get(&row, 3)?,
         })
     }
+}
+
+/// Writes a marker into the WAL of the source. It is flushed when it is committed, and with it what others have committed
+/// before with `synchronous_commit = off`.
+pub(super) async fn mark(source: &Client) -> Result<(), PgError> {
+    const MARKER: &str = "set synchronous_commit = local; \
+                          select pg_catalog.pg_logical_emit_message(true, 'pg_migrate', 'goal')";
+    source.run("mark the goal", MARKER).await
 }
 
 fn lsn(text: &str) -> Result<Lsn, Error> {

@@ -101,18 +101,18 @@ impl Capacity {
         }
     }
 
-    /// Takes one database's share of everything, or says what there is too little of.
+    /// Takes one database's share of everything, or says what there is too little of: also of what would only be short for a
+    /// later one, so that the servers have to be restarted once.
     pub(super) fn take(&mut self, share: Share) -> Vec<Obstacle> {
-        let lacking: Vec<_> =
-            self.resources.iter().filter(|it| it.free < (it.part)(share)).map(Resource::obstacle).collect();
-        if lacking.is_empty() {
-            for resource in &mut self.resources {
-                let part = (resource.part)(share);
-                resource.free -= part;
-                resource.wanted -= part;
-            }
+        if self.resources.iter().any(|it| it.free < (it.part)(share)) {
+            return self.resources.iter().filter(|it| it.free < it.wanted).map(Resource::obstacle).collect();
         }
-        lacking
+        for resource in &mut self.resources {
+            let part = (resource.part)(share);
+            resource.free -= part;
+            resource.wanted -= part;
+        }
+        Vec::new()
     }
 }
 

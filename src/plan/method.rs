@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::capacity::Share;
-use super::{Migration, Transfer, content};
+use super::{Content, Migration, Transfer, content};
 use crate::facts::{AvailableExtension, DatabaseFacts, Facts, Probe, Side, provider};
-use crate::settings::Selection;
+use crate::settings::{Selection, Settings};
 use crate::sql;
 use crate::sql::{Ident, Sql};
 
@@ -68,6 +68,24 @@ pub(super) fn choose(
         Transfer::SlotHandOver
     };
     (transfer, obstacles)
+}
+
+/// Bytes of rows up to which a copy that is thrown away is soon made again.
+const SOON_COPIED: u64 = 1 << 30;
+
+/// Whether a database gets a subscription only if its slot has something for one. That is where the run finishes anyhow, and
+/// would leave nothing of it: with a source at rest there is nothing to wait for, neither for the target to start a worker (up
+/// to 15 it starts none within seconds of those before) nor for the worker to come and go.
+///
+/// Until then no replication runs that an interrupted or failed finish could leave to the next run; so only where the copy is small and
+/// nothing has to be copied once more.
+pub(super) fn spares_subscription(settings: &Settings, transfer: Transfer, content: &Content) -> bool {
+    let bytes: u64 = content.tables.iter().map(|table| table.bytes).sum();
+    settings.stop_replication
+        && transfer == Transfer::SlotHandOver
+        && bytes <= SOON_COPIED
+        && content.recopied.is_empty()
+        && !content.large_objects
 }
 
 /// What a replicated database takes of slots, senders and origins, and of workers. The subscription takes one of each.

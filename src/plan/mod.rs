@@ -127,6 +127,8 @@ pub struct Migration {
     pub obstacles: Vec<Obstacle>,
     /// A run that was killed left its publication, slot or subscription: they are dropped before anything else.
     pub drop_first: bool,
+    /// Where a slot is handed over: no subscription is created as long as the slot has nothing for it.
+    pub spares_subscription: bool,
     /// How the target database comes to be.
     pub creation: Creation,
     /// The run whose journal the target database has. Where another one's is found later, the plan is out of date.
@@ -476,6 +478,7 @@ fn migration(
         earlier_run: target
             .and_then(|target| target.journal.as_ref())
             .map(|journal| EarlierRun { migration: journal.migration.clone(), complete: journal.complete }),
+        spares_subscription: method::spares_subscription(settings, transfer, &content),
         transfer,
         obstacles,
         drop_first: false,

@@ -318,6 +318,9 @@ fn notes(migration: &Migration) -> Vec<String> {
     if !migration.content.insert_only.is_empty() {
         notes.push(format!("of {} tables only INSERTs are replicated", migration.content.insert_only.len()));
     }
+    if migration.spares_subscription && migration.transfer != Transfer::Dump {
+        notes.push("without a subscription, as long as nothing is written to it that one would bring".to_owned());
+    }
     notes
 }
 

@@ -188,6 +188,22 @@ fn the_largest_databases_get_the_slots_that_are_left() {
 }
 
 #[test]
+fn everything_that_is_short_for_all_databases_is_said_at_once() {
+    let mut example = Example::new();
+    example.add_database("second");
+    example.add_database("third");
+    example.facts.source.settings.max_replication_slots = 1;
+    example.facts.source.settings.max_wal_senders = 2;
+    let plan = example.plan();
+    assert_eq!(plan.transfer("app"), Transfer::SlotHandOver);
+    let fixes = |name| plan.migration(name).obstacles.iter().map(|it| it.fix.clone()).collect::<Vec<_>>();
+    assert_eq!(fixes("second").len(), 2);
+    assert!(fixes("second")[0].contains("max_replication_slots = 3"), "{:?}", fixes("second"));
+    assert!(fixes("second")[1].contains("max_wal_senders = 3"), "{:?}", fixes("second"));
+    assert_eq!(fixes("third"), fixes("second"));
+}
+
+#[test]
 fn a_replication_that_runs_is_continued() {
     let mut example = Example::new();
     example.replicate();
@@ -471,4 +487,22 @@ fn a_subscription_that_copies_gets_a_slot_for_every_table_it_copies_at_once() {
     assert_ne!(transfer(2, 1), Transfer::Dump);
     assert_eq!(transfer(2, 9), Transfer::Dump);
     assert_ne!(transfer(3, 9), Transfer::Dump, "max_sync_workers_per_subscription is 2");
+}
+
+#[test]
+fn a_subscription_is_spared_only_where_the_run_finishes_and_little_is_lost_with_it() {
+    let spared = |change: fn(&mut Example)| {
+        let mut example = Example::new();
+        example.settings.max_replication_lag = Some(0);
+        example.settings.stop_replication = true;
+        change(&mut example);
+        example.plan().migration("app").spares_subscription
+    };
+    assert!(spared(|_| ()));
+    assert!(!spared(|example| example.settings.stop_replication = false));
+    assert!(!spared(|example| example.source().tables[0].bytes = 2 << 30));
+    assert!(!spared(|example| example.source().tables[0].persistence = Persistence::Unlogged), "copied once more");
+    assert!(!spared(|example| example.source().large_objects.count = 1));
+    assert!(!spared(|example| refuse(&mut example.facts.source.slot_creation)));
+    assert!(!spared(|example| example.settings.force_method = Some(Method::Dump)));
 }

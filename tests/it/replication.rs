@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::harness::cluster::Options;
 use crate::harness::fixture::create_shop;
+use crate::harness::gate::{Gate, create_gated};
 use crate::harness::pair::Pair;
 use crate::harness::session::Session;
 use crate::harness::versions::Versions;
@@ -120,6 +121,38 @@ fn databases_of_any_name_replicate_beside_each_other() {
             );
         }
     }
+}
+
+#[test]
+fn one_run_to_the_finish_subscribes_to_a_database_only_if_something_was_written_to_it() {
+    let Some(pair) = Pair::start() else { return };
+    // Before the slot is first looked into, and between the first and the last look.
+    for (database, gate, others) in [("early", Gate::Index, "postgres"), ("late", Gate::View, "postgres,early")] {
+        create_gated(&pair.source, database, 10);
+        pair.source
+            .sql(database, "CREATE MATERIALIZED VIEW gated_view AS SELECT public.gate(3, 1), max(id) FROM gated");
+        pair.target.create_database(database);
+        let closed = gate.close(&pair.target, database);
+        let run = pair.migrate().args(["-f", others, "--debug"]).args(FINISH).spawn();
+        closed.wait_for_somebody(&pair.target, database);
+        assert_eq!(pair.target.value(database, "SELECT count(*) FROM pg_subscription"), "0");
+        pair.source.sql(database, "INSERT INTO gated VALUES (11, 11); UPDATE plain SET text = 'new' WHERE id = 1");
+        closed.open();
+        let outcome = run.wait().expect_code(0).expect_stderr("alter subscription");
+        let line = format!("dbaname: '{database}', method: 'replication', status: 'done'");
+        assert!(outcome.stderr.contains(&line), "{outcome}");
+        pair.source.sql(database, "REFRESH MATERIALIZED VIEW gated_view");
+        pair.assert_equal(database);
+    }
+    for name in ["rest", "At \"Rest\""] {
+        create_gated(&pair.source, name, 100);
+        pair.source.sql(name, "CREATE TABLE empty (id serial PRIMARY KEY); SELECT nextval('empty_id_seq')");
+    }
+    let outcome = pair.migrate().args(["-f", "postgres,early,late", "--debug"]).args(FINISH).run().expect_code(0);
+    assert!(!outcome.stderr.contains("alter subscription"), "{outcome}");
+    pair.assert_equal("rest");
+    pair.assert_equal("At \"Rest\"");
+    pair.assert_nothing_left();
 }
 
 /// Whole rows that no subscriber can compare, and keys with a column that no publication carries.

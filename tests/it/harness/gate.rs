@@ -10,6 +10,8 @@ pub(crate) enum Gate {
     Rows = 1,
     /// When the index is built.
     Index = 2,
+    /// When a materialized view is filled that a test has made of `gate(3, …)`.
+    View = 3,
 }
 
 /// A closed gate; dropping it opens it.
