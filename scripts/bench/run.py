@@ -8,6 +8,9 @@
     BENCH_DIR=…          where data is kept between runs; default: /var/tmp/pg_migrate-bench
     BENCH_RESULTS=…      go on with this file of results instead of beginning a new one
     BENCH_TIMEOUT=3600   seconds after which a tool has failed
+    BENCH_PAUSE=65       seconds between the removal of a server and the next run: ext4 does not use an inode again before a minute has
+                         passed since its file was removed, and searches long for others; of a run that creates thousands of files
+                         that was up to a third of the time
     PG_MIGRATE=…         the program; default: target/release/pg_migrate
 
 Results are lines of JSON, one for each run, written at once: an interrupted benchmark can be rendered (render.py), and be
@@ -24,6 +27,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import check
 import cluster
@@ -112,6 +116,7 @@ class Bench:
         """An empty target server, and a source as quiet as at first."""
         self.target.remove()
         drop_leftovers(source)
+        time.sleep(float(os.environ.get("BENCH_PAUSE", "65")))
         self.target.copy_of(self.empty)
         self.target.start()
         for side in (source, self.target):
