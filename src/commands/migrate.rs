@@ -86,6 +86,8 @@ pub async fn run(
         source: source.clone(),
         target: target.clone(),
     };
+    // The plan has all that matters of them; of thousands of tables they take as much memory as the archive will.
+    drop(facts);
     report.follow(receiver, migrate::migrate(Arc::new(context), plan)).await;
     if let (Some(file), Some(path)) = (&mut admin_sql, &settings.admin_sql) {
         file.write_all(report.admin_sql().as_bytes())

@@ -26,7 +26,7 @@ impl Script {
 
     /// Reads what `pg_restore --verbose --file=-` wrote. What stands before the first entry sets up a session of psql.
     fn parse(text: &str) -> Self {
-        let (pieces, _) = divide(text.as_bytes());
+        let pieces = divide(text.as_bytes());
         Self::of(pieces.iter().map(|piece| piece.within(text)))
     }
 

@@ -4,7 +4,7 @@
 //! a file: an archive of ten thousand tables is larger than all that we otherwise hold in memory.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -74,8 +74,9 @@ impl SqlFile {
     }
 
     fn open(path: &Path) -> io::Result<Self> {
-        let (pieces, settings) = divide(&std::fs::read(path)?);
-        Ok(Self { file: File::open(path)?, pieces, settings })
+        let file = File::open(path)?;
+        let Division { pieces, all_settings, .. } = Division::of(&file, CHUNK)?;
+        Ok(Self { file, pieces, settings: all_settings })
     }
 
     /// The entries in the order of the archive.
@@ -116,50 +117,122 @@ impl SqlFile {
     }
 }
 
-/// Finds the entries. A comment counts only outside of everything quoted: function bodies may hold the like.
-pub(super) fn divide(text: &[u8]) -> (Vec<Piece>, Vec<String>) {
-    let mut pieces: Vec<Piece> = Vec::new();
-    let mut all_settings = vec![String::new()];
-    let mut in_force: Vec<(String, String)> = Vec::new();
-    let mut end = None;
-    let mut at = 0;
-    while at < text.len() {
-        let begins_line = at == 0 || text[at - 1] == b'\n';
-        if begins_line && text[at..].starts_with(b"-- TOC entry ") {
-            close(&mut pieces, end.take().unwrap_or(at));
-            let header = read_header(&text[at..]);
-            if let Some((dump_id, needs, length)) = header {
-                let settings: String = in_force.iter().map(|(_, statement)| statement.as_str()).collect();
-                let settings = all_settings.iter().position(|known| *known == settings).unwrap_or_else(|| {
-                    all_settings.push(settings);
-                    all_settings.len() - 1
-                });
-                at += length;
-                pieces.push(Piece { dump_id, needs, offset: at as u64, length: 0, settings });
-                continue;
-            }
-        }
-        // Commands of psql around the whole.
-        if begins_line && text[at] == b'\\' {
-            end.get_or_insert(at);
-        }
-        if begins_line && let Some((name, length)) = session_setting(&text[at..]) {
-            let statement = String::from_utf8_lossy(&text[at..at + length]).into_owned();
-            in_force.retain(|(known, _)| *known != name);
-            in_force.push((name, statement));
-            at += length;
-            continue;
-        }
-        at = end_of_quoted(text, at).unwrap_or(at + 1);
-    }
-    close(&mut pieces, end.unwrap_or(text.len()));
-    (pieces, all_settings)
+/// Bytes of a file that are read at once, at least.
+const CHUNK: usize = 1 << 20;
+
+/// More bytes than tell what begins: a comment, or the tag of a body, which pg_dump keeps short.
+const LOOK_AHEAD: usize = 256;
+
+/// Finds the entries of a text that is in memory.
+pub(super) fn divide(text: &[u8]) -> Vec<Piece> {
+    let mut division = Division::default();
+    division.go_on(text, true);
+    division.pieces
 }
 
-/// The last piece ends at `end`.
-fn close(pieces: &mut [Piece], end: usize) {
-    if let Some(last) = pieces.last_mut() {
-        last.length = end.saturating_sub(usize::try_from(last.offset).unwrap_or(usize::MAX));
+/// Finds the entries. A comment counts only outside of everything quoted: function bodies may hold the like.
+#[derive(Default)]
+struct Division {
+    pieces: Vec<Piece>,
+    all_settings: Vec<String>,
+    /// By name.
+    in_force: Vec<(String, String)>,
+    /// Where the last piece ends, if not where the next one begins.
+    end: Option<u64>,
+    /// Where the part in memory begins.
+    offset: u64,
+    /// What of the part in memory has been looked at.
+    at: usize,
+}
+
+impl Division {
+    /// Reads `source` to its end, `chunk` bytes at once or more, and has of it no more in memory than its longest word.
+    fn of(mut source: impl Read, chunk: usize) -> io::Result<Self> {
+        let mut division = Self::default();
+        let mut text = Vec::new();
+        loop {
+            // As much as is there already: a long word is not looked through too often.
+            let more = source.by_ref().take(chunk.max(text.len()) as u64).read_to_end(&mut text)?;
+            let seen = division.go_on(&text, more == 0);
+            if more == 0 {
+                return Ok(division);
+            }
+            text.drain(..seen);
+        }
+    }
+
+    /// Looks at `text` until more of it is needed, unless it is `complete`. Returns how much need not be seen again.
+    fn go_on(&mut self, text: &[u8], complete: bool) -> usize {
+        while self.at < text.len() {
+            let Some(next) = self.step(text, complete) else { break };
+            self.at = next;
+        }
+        if complete {
+            self.close(text.len());
+            self.pieces.shrink_to_fit();
+        }
+        // Of a quote it matters what stands before it.
+        let seen = self.at.saturating_sub(1);
+        self.at -= seen;
+        self.offset += seen as u64;
+        seen
+    }
+
+    /// Where to look next; `None` when that depends on more of the text.
+    fn step(&mut self, text: &[u8], complete: bool) -> Option<usize> {
+        let at = self.at;
+        let rest = &text[at..];
+        if !complete && rest.len() < LOOK_AHEAD {
+            return None;
+        }
+        if at == 0 || text[at - 1] == b'\n' {
+            if !complete && !rest.contains(&b'\n') {
+                return None;
+            }
+            if rest.starts_with(b"-- TOC entry ") {
+                let header = read_header(rest);
+                // Two bytes tell whether the next line is part of it.
+                if !complete && header.as_ref().is_some_and(|(_, _, length)| rest.len() < length + 2) {
+                    return None;
+                }
+                self.close(at);
+                if let Some((dump_id, needs, length)) = header {
+                    let settings = self.settings();
+                    let offset = self.offset + (at + length) as u64;
+                    self.pieces.push(Piece { dump_id, needs, offset, length: 0, settings });
+                    return Some(at + length);
+                }
+            }
+            // Commands of psql around the whole.
+            if rest[0] == b'\\' {
+                self.end.get_or_insert(self.offset + at as u64);
+            }
+            if let Some((name, length)) = session_setting(rest) {
+                let statement = String::from_utf8_lossy(&rest[..length]).into_owned();
+                self.in_force.retain(|(known, _)| *known != name);
+                self.in_force.push((name, statement));
+                return Some(at + length);
+            }
+        }
+        let next = end_of_quoted(text, at).unwrap_or(at + 1);
+        (complete || next < text.len()).then_some(next)
+    }
+
+    /// The settings in force, as their place among all.
+    fn settings(&mut self) -> usize {
+        let settings: String = self.in_force.iter().map(|(_, statement)| statement.as_str()).collect();
+        self.all_settings.iter().position(|known| *known == settings).unwrap_or_else(|| {
+            self.all_settings.push(settings);
+            self.all_settings.len() - 1
+        })
+    }
+
+    /// The last piece ends before `at` of the part in memory, or where a command of psql stands.
+    fn close(&mut self, at: usize) {
+        let end = self.end.take().unwrap_or(self.offset + at as u64);
+        if let Some(last) = self.pieces.last_mut() {
+            last.length = usize::try_from(end.saturating_sub(last.offset)).unwrap_or(usize::MAX);
+        }
     }
 }
 
@@ -282,6 +355,20 @@ COMMENT ON TABLE "public"."a" IS '
         let together = file.text([table, comment]).unwrap().unwrap();
         assert_eq!(together.matches(set).count(), 1, "{together}");
         assert!(!file.text([function]).unwrap().unwrap().starts_with("SET"));
+    }
+
+    #[test]
+    fn it_does_not_matter_how_much_is_read_at_once() {
+        let long =
+            SCRIPT.replace("select 2", &format!("select $tag$ {} $tag$ /* ' /* */", "-- TOC entry 7 (\n'".repeat(50)));
+        let text = [SCRIPT, &long, &SCRIPT.replace("-- Completed", "$ / -- Completed")].concat();
+        let whole = divide(text.as_bytes());
+        assert_eq!(whole.len(), 9);
+        for chunk in [1, 2, 3, 255, 256, 257, 600, 5000] {
+            let division = Division::of(text.as_bytes(), chunk).unwrap();
+            assert_eq!(division.pieces, whole, "{chunk}");
+            assert_eq!(division.all_settings.len(), 2, "{chunk}");
+        }
     }
 
     #[test]

@@ -255,6 +255,8 @@ impl Toc {
                 entries.push(Entry::parse(line, section).ok_or_else(|| TocError { line: line.to_owned() })?);
             }
         }
+        // There may be a hundred thousand, and they are kept as long as their database is migrated.
+        entries.shrink_to_fit();
         Ok(Self { entries })
     }
 
