@@ -66,6 +66,8 @@ struct OfTable {
     bytes: u64,
     rows_are_there: bool,
     waiting: Vec<Build>,
+    /// Entries of a small table that wait, and whether they are late; of very many tables a [`Build`] for each takes much memory.
+    whole: Vec<(u32, bool)>,
     in_work: usize,
     created: Vec<Build>,
     /// Indexes that are neither complete nor refused.
@@ -118,6 +120,7 @@ impl Queue {
             bytes,
             rows_are_there: false,
             waiting: Vec::new(),
+            whole: Vec::new(),
             in_work: 0,
             created: Vec::new(),
             open: 0,
@@ -144,7 +147,11 @@ impl Queue {
         let of_table = &mut self.tables[build.table];
         of_table.analyzes &= !build.late;
         of_table.open += 1;
-        of_table.waiting.push(build);
+        if of_table.bytes < SMALL {
+            of_table.whole.push((build.dump_id, build.late));
+        } else {
+            of_table.waiting.push(build);
+        }
     }
 
     /// Somebody else analyzes `table`; `None`: all tables.
@@ -201,17 +208,15 @@ impl Queue {
         let (now, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut of_table.waiting).into_iter().partition(|build| all || !build.late);
         of_table.waiting = later;
+        let is_due = |&mut (_, late): &mut (u32, bool)| all || !late;
+        self.small.extend(of_table.whole.extract_if(.., is_due).map(|(dump_id, _)| (dump_id, Some(id))));
         let mut ready = Vec::new();
-        if of_table.bytes < SMALL {
-            self.small.extend(now.iter().map(|build| (build.dump_id, Some(id))));
-        } else {
-            for build in now {
-                if build.create.is_some() {
-                    of_table.in_work += 1;
-                    ready.push((build.cost, Unit::Create(build)));
-                } else {
-                    of_table.created.push(build);
-                }
+        for build in now {
+            if build.create.is_some() {
+                of_table.in_work += 1;
+                ready.push((build.cost, Unit::Create(build)));
+            } else {
+                of_table.created.push(build);
             }
         }
         if of_table.waiting.is_empty() && of_table.in_work == 0 && !of_table.created.is_empty() {
