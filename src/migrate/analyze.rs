@@ -87,7 +87,7 @@ pub(super) async fn all_of(client: &Client, group: &[Unknown<'_>]) -> Result<Vec
 /// Each table's statistics are a transaction of their own, and nothing depends on when they are on disk.
 async fn connect(context: &Context, database: &str) -> Result<Client, PgError> {
     let client = context.target.connect(database).await?;
-    client.run("prepare to analyze", "set synchronous_commit = off").await?;
+    client.commit_without_waiting().await?;
     Ok(client)
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn carry(context: &Context, archive: &Archive, migration: &Migr
         return Ok(carried);
     }
     let client = context.target.connect(archive.database()).await?;
-    client.run("carry statistics", "set synchronous_commit = off").await?;
+    client.commit_without_waiting().await?;
     let tables = tables_by_relation(&client, migration).await?;
     let mut known = BTreeSet::new();
     let mut failed = BTreeSet::new();

@@ -65,7 +65,7 @@ impl<'a> Steady<'a> {
         match self.manner {
             Manner::Plain => {}
             Manner::Discreet => client.keep_out_of_log().await?,
-            Manner::Hasty => client.run("make commits quick", "set synchronous_commit = off").await?,
+            Manner::Hasty => client.commit_without_waiting().await?,
         }
         Ok(client)
     }

@@ -83,6 +83,11 @@ impl Client {
         }
     }
 
+    /// Lets commits not wait for the disk: for what can be made again, or is put on disk by a later commit.
+    pub async fn commit_without_waiting(&self) -> Result<(), PgError> {
+        self.run("make commits quick", "set synchronous_commit = off").await
+    }
+
     /// Keeps what this session runs out of the server's log and statistics, as far as our user may: for statements that carry
     /// a password.
     pub async fn keep_out_of_log(&self) -> Result<(), PgError> {

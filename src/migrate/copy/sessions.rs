@@ -45,7 +45,7 @@ impl Sessions {
         );
         source.run("use the snapshot", begin).await?;
         // The end of the journal, or what it says of completeness, puts all this on disk.
-        target.run("prepare to load", "set synchronous_commit = off").await?;
+        target.commit_without_waiting().await?;
         let encoding = same_encoding(&source, &target).await?;
         Ok(Self { source, target, snapshot: snapshot.to_owned(), encoding })
     }

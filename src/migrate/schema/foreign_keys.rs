@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use futures_util::future::try_join_all;
 
 use super::definition::ForeignKey;
-use super::{Archive, batches};
+use super::{Archive, SMALL, batches};
 use crate::error::Error;
 use crate::logger;
 use crate::migrate::Context;
@@ -14,9 +14,6 @@ use crate::pg::Client;
 use crate::plan::Content;
 use crate::sql::{QualifiedName, Sql};
 use crate::tools::Entry;
-
-/// For smaller tables, checking each key alone takes longer than checking at once.
-const SMALL: u64 = 8 * 1024 * 1024;
 
 /// Foreign keys of one table: the server checks one after the other.
 type OfTable<'a> = Vec<(&'a Entry, ForeignKey)>;

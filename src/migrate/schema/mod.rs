@@ -32,6 +32,10 @@ use crate::tools::{
     self, DumpRequest, Entry, Missing, Piece, RelationStatistics, Script, Section, SqlFile, Toc, write_list,
 };
 
+/// Bytes of a table. What comes after the rows of smaller ones is made by whole entries, many in one transaction: step by
+/// step it would take longer.
+const SMALL: u64 = 8 * 1024 * 1024;
+
 /// Entries with statistics that are in memory at the same time; one may have some megabytes.
 const STATISTICS_AT_ONCE: usize = 100;
 

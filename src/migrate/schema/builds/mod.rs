@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use self::queue::{Build, Queue, Unit};
 use super::definition::{ForeignKey, IndexDefinition};
-use super::{Archive, Manner, batches, foreign_keys};
+use super::{Archive, Manner, SMALL, batches, foreign_keys};
 use crate::error::Error;
 use crate::logger;
 use crate::migrate::{Context, analyze};
@@ -113,7 +113,7 @@ impl<'a> Builds<'a> {
                 Some(id) => (id, calls_out),
                 // A partition that was filled through its root; nobody says how large it is here.
                 None if !content.partition_roots.contains(&table) && is_spread(content) => {
-                    (queue.add_table(&table, queue::SMALL, false), true)
+                    (queue.add_table(&table, SMALL, false), true)
                 }
                 None => {
                     // Roots of partitions: rows may still be on their way through them.

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use super::keys::{Key, Keys};
 use crate::migrate::analyze;
+use crate::migrate::schema::SMALL;
 use crate::plan::reading_cost;
 use crate::sql::{QualifiedName, Sql};
-
-/// What comes after the rows of smaller tables is made by whole entries, many in one transaction.
-pub(super) const SMALL: u64 = 8 * 1024 * 1024;
 
 /// Entries of small tables that are created together.
 pub(super) const SMALL_AT_ONCE: usize = 50;

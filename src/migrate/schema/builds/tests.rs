@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
 use super::keys::{Key, Keys};
-use super::queue::{Build, Queue, SMALL, Unit};
+use super::queue::{Build, Queue, Unit};
+use crate::migrate::schema::SMALL;
 use crate::sql;
 use crate::sql::QualifiedName;
 
