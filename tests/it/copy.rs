@@ -1,5 +1,6 @@
 //! How rows are copied: in parts, many tables at once, and not a row further than makes sense.
 
+use crate::harness::cli::FINISH;
 use crate::harness::cluster::Cluster;
 use crate::harness::fixture::create_shop;
 use crate::harness::gate::{Gate, create_gated};
@@ -155,7 +156,7 @@ fn a_table_cannot_be_emptied_between_the_snapshot_of_a_dump_and_its_copy() {
     pair.target.sql("postgres", "DROP DATABASE app");
     pair.target.create_database("app");
     let gate = Gate::Rows.close(&pair.target, "app");
-    let running = run().args(["--max-replication-lag=0", "--stop-replication"]).spawn();
+    let running = run().args(FINISH).spawn();
     gate.wait_for_somebody(&pair.target, "app");
     pair.source.sql("app", "TRUNCATE plain; INSERT INTO plain (text) VALUES ('after')");
     gate.open();

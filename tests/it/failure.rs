@@ -2,13 +2,11 @@
 
 use std::process::Command;
 
-use crate::harness::cli::{Outcome, Run, Running};
+use crate::harness::cli::{FINISH, Outcome, Run, Running};
 use crate::harness::cluster::Cluster;
 use crate::harness::disk::SmallDisk;
 use crate::harness::gate::{Closed, Gate, create_gated};
 use crate::harness::pair::Pair;
-
-const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
 
 fn migrate(pair: &Pair) -> Run {
     pair.migrate().args(["--filtered-db", "postgres"]).args(FINISH)

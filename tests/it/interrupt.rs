@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::cli::{Outcome, Run, Running};
+use crate::harness::cli::{FINISH, Outcome, Run, Running};
 use crate::harness::cluster::{Options, SUPERUSER_PASSWORD};
 use crate::harness::gate::{Gate, create_gated};
 use crate::harness::pair::Pair;
@@ -105,7 +105,7 @@ fn a_signal_at_any_stage_leaves_nothing_and_the_next_run_is_complete() {
     }
 
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let outcome = migrate(&pair, directory.path()).args(["--max-replication-lag=0", "--stop-replication"]).run();
+    let outcome = migrate(&pair, directory.path()).args(FINISH).run();
     assert_no_trace(&outcome, directory.path());
     outcome.expect_code(0);
     pair.assert_equal("app");
@@ -120,7 +120,7 @@ fn a_signal_during_the_wait_leaves_replication_running() {
     let gate = Gate::Rows.close(&pair.target, "app");
     pair.source.sql("app", "INSERT INTO gated VALUES (11, 11)");
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let run = pair.migrate().args(["--max-replication-lag=0", "--stop-replication"]).spawn();
+        let run = pair.migrate().args(FINISH).spawn();
         run.wait_for_line("Database 'app': catching up");
         gate.wait_for_somebody(&pair.target, "app");
         run.signal(signal);
@@ -166,13 +166,13 @@ fn a_signal_does_not_touch_replication_that_the_run_has_not_come_to() {
         })
         .collect();
     let before = pair.leftovers();
-    let run = migrate().args(["--max-replication-lag=0", "--stop-replication"]).spawn();
+    let run = migrate().args(FINISH).spawn();
     run.wait_for_line("catching up");
     run.signal("INT");
     let outcome = run.wait().expect_code(130);
     assert_eq!(pair.leftovers(), before, "{outcome}");
     drop(locks);
-    migrate().args(["--max-replication-lag=0", "--stop-replication"]).run().expect_code(0);
+    migrate().args(FINISH).run().expect_code(0);
     for database in &databases {
         pair.assert_equal(database);
     }
@@ -186,7 +186,7 @@ fn a_signal_does_not_stop_a_finish_half_way() {
     pair.migrate().run().expect_code(0);
     let gate = Gate::Rows.close(&pair.target, "app");
     pair.source.sql("app", "INSERT INTO gated VALUES (11, 11)");
-    let run = pair.migrate().args(["--max-replication-lag=0", "--stop-replication"]).spawn();
+    let run = pair.migrate().args(FINISH).spawn();
     run.wait_for_line("Database 'app': catching up");
     // Keeps the publication from being dropped, after the subscription and the slot.
     let publications = pair.source.session("app");
@@ -252,7 +252,7 @@ fn after_a_kill_the_next_run_or_cleanup_removes_what_was_left() {
         }
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let outcome = migrate(&pair, directory.path()).args(["--max-replication-lag=0", "--stop-replication"]).run();
+    let outcome = migrate(&pair, directory.path()).args(FINISH).run();
     outcome.expect_code(0).expect_stderr("which an earlier run left");
     pair.assert_equal("app");
     pair.assert_nothing_left();

@@ -5,12 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::cli::Run;
+use crate::harness::cli::{FINISH, Run};
 use crate::harness::cluster::{Cluster, Options};
 use crate::harness::pair::Pair;
 use crate::harness::versions::{Installation, Versions};
-
-const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
 
 /// A directory that the servers' account may read.
 fn open_directory() -> tempfile::TempDir {

@@ -1,9 +1,8 @@
 //! Large objects: what no replication carries.
 
+use crate::harness::cli::FINISH;
 use crate::harness::cluster::Cluster;
 use crate::harness::pair::Pair;
-
-const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
 
 /// Which transaction of the target made each object.
 fn made_by(cluster: &Cluster) -> Vec<(u32, String)> {

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::harness::cli::FINISH;
 use crate::harness::cluster::Cluster;
 use crate::harness::gate::Gate;
 use crate::harness::pair::Pair;
-
-const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
 
 /// Tables whose UPDATE and DELETE no publication could carry as they are, but for `fine` and `json`'s own way.
 const TABLES: &str = r#"

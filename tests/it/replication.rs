@@ -2,14 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::harness::cli::FINISH;
 use crate::harness::cluster::Options;
 use crate::harness::fixture::create_shop;
 use crate::harness::gate::{Gate, create_gated};
 use crate::harness::pair::Pair;
 use crate::harness::session::Session;
 use crate::harness::versions::Versions;
-
-const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
 
 /// What an application does all day, one step at a time.
 fn work(shop: &Session, step: u32) {

@@ -1,9 +1,8 @@
 //! Where sequences stand after a migration.
 
+use crate::harness::cli::FINISH;
 use crate::harness::cluster::Cluster;
 use crate::harness::pair::Pair;
-
-const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
 
 const SEQUENCES: &str = r#"
 CREATE TABLE t (id serial PRIMARY KEY, other int GENERATED ALWAYS AS IDENTITY (INCREMENT 5));

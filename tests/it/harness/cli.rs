@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use super::wait::{LIMIT, wait_for};
 
+/// Arguments with which a run makes replication complete, and ends it.
+pub(crate) const FINISH: [&str; 2] = ["--max-replication-lag=0", "--stop-replication"];
+
 /// A program about to run. Of our environment it gets `PATH`, `HOME` and `TMPDIR`.
 #[must_use = "it starts with run() or spawn()"]
 pub(crate) struct Run {
