@@ -59,7 +59,7 @@ impl SqlFile {
         path: &Path,
         cancel: &CancellationToken,
     ) -> Result<Self, ToolError> {
-        let list = list_file(list).map_err(ToolError::List)?;
+        let list = list_file(archive, list).map_err(ToolError::List)?;
         // Only with --verbose comments say which entry follows.
         let mut command = ToolCommand::new(&tools.pg_restore)
             .arg("--verbose")

@@ -104,6 +104,31 @@ fn rows_in_partitions_and_behind_row_security_of_the_target_are_no_surprise() {
 }
 
 #[test]
+fn the_server_of_a_foreign_partition_is_not_asked_for_rows() {
+    let Some(pair) = Pair::start() else { return };
+    for cluster in [&pair.source, &pair.target] {
+        cluster.create_database("shop");
+        cluster.sql(
+            "shop",
+            "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+             CREATE TABLE events (id int) PARTITION BY LIST (id);
+             CREATE TABLE near PARTITION OF events FOR VALUES IN (1) PARTITION BY LIST (id);
+             CREATE TABLE here PARTITION OF near DEFAULT;
+             CREATE FOREIGN TABLE far PARTITION OF events FOR VALUES IN (2) SERVER nowhere;
+             CREATE TABLE plain (id int)",
+        );
+        cluster.sql("shop", "INSERT INTO here VALUES (1)");
+    }
+    expect_errors(
+        pair.migrate().args(["--force-method", "dump"]).run(),
+        &["Table public.here in database 'shop' of the target already has rows"],
+    );
+    pair.target.sql("shop", "TRUNCATE here");
+    pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
+    assert_eq!(pair.target.value("shop", "SELECT count(*) FROM here"), "1");
+}
+
+#[test]
 fn databases_that_cannot_be_made_or_opened_are_named() {
     let Some(pair) = Pair::start() else { return };
     pair.source.sql("postgres", "CREATE ROLE app LOGIN; CREATE ROLE reader LOGIN; CREATE DOMAIN amount AS int");
