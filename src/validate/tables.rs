@@ -41,8 +41,8 @@ fn rows(case: &Case<'_>) -> Vec<Found> {
                 format!("Table {} in database '{}' of the target already has rows", target.name, database.name);
             let truncate = database.on_target(sql!("TRUNCATE {}", target.name));
             Found::error(database.table(&target.name), message).fix(format!(
-                "{truncate}; or --append to add to them, or --skip-table to leave them alone; or, if the whole database has \
-                 been migrated already, --filtered-db {}",
+                "{truncate}; or --append to add to them, or --skip-table to leave them alone; or, if pg_migrate verify finds \
+                 the whole database migrated already, --filtered-db {}",
                 database.name
             ))
         })

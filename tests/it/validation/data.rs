@@ -68,7 +68,7 @@ fn rows_on_the_target_are_kept_unless_the_user_says_otherwise() {
     let refusal = "Table public.orders in database 'shop' of the target already has rows";
     let outcome = expect_errors(pair.migrate().run(), &[refusal]);
     let [cure] = cures(&outcome, "target-rows")[..] else { panic!("{outcome}") };
-    let expected = r#"target database "shop": TRUNCATE "public"."orders"; or --append to add to them, or --skip-table to leave them alone; or, if the whole database has been migrated already, --filtered-db shop"#;
+    let expected = r#"target database "shop": TRUNCATE "public"."orders"; or --append to add to them, or --skip-table to leave them alone; or, if pg_migrate verify finds the whole database migrated already, --filtered-db shop"#;
     assert_eq!(cure, expected);
     pair.migrate().args(["--skip-table", "shop.public.orders", "--force-method", "dump"]).run().expect_code(0);
     assert_eq!(pair.target.value("shop", "SELECT string_agg(note, ',') FROM orders"), "target");
