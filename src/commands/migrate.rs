@@ -57,6 +57,7 @@ pub async fn run(
         dump_from: child(directory.path(), "source", &source)?,
         restore_to: child(directory.path(), "target", &target)?,
         source_for_target: settings.source_for_target.clone().unwrap_or_else(|| source.conninfo().clone()),
+        source_identifier: facts.source.system_identifier,
         source_version: facts.source.version,
         target_version: facts.target.version,
         statistics: tools.version.dumps_statistics() && facts.target.version.restores_statistics(),

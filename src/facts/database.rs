@@ -239,6 +239,8 @@ pub struct Column {
     pub type_name: String,
     /// The type's OID.
     pub type_id: u32,
+    /// `atttypmod`: what the type has in brackets; -1 for nothing.
+    pub type_modifier: i32,
     /// Whether its value is computed, so that it cannot be loaded.
     pub generated: bool,
 }
@@ -393,6 +395,19 @@ pub struct Journal {
     pub large_objects: bool,
     /// Whether every row, index and constraint is there: a subscription keeps it so, or applications may have begun to.
     pub complete: bool,
+    /// Whose rows these are, where a dump has brought them, and the source said who it is.
+    pub moment: Option<Moment>,
+}
+
+/// A moment of one server, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The server's `system_identifier`.
+    pub system_identifier: i64,
+    /// When it was, for people: `2026-11-21 10:02:03 UTC`.
+    pub time: String,
+    /// `txid_current_snapshot()`: the transactions that had ended by then.
+    pub transactions: String,
 }
 
 impl Journal {

@@ -62,6 +62,7 @@ pub(crate) fn table(name: &str) -> Table {
         name: Ident::new(name),
         type_name: type_name.to_owned(),
         type_id,
+        type_modifier: -1,
         generated: false,
     };
     Table {

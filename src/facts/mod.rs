@@ -13,7 +13,7 @@ use std::fmt;
 
 pub use database::{
     CandidateIndex, Column, DatabaseFacts, Dependent, EventTrigger, Extension, FamilyAddition, GrantedMember,
-    IdentityFlaw, Journal, JournalOrigin, Language, LargeIndex, LargeObjects, MaterializedView, Persistence,
+    IdentityFlaw, Journal, JournalOrigin, Language, LargeIndex, LargeObjects, MaterializedView, Moment, Persistence,
     Publication, ReplicaIdentity, RowSecurity, Sequence, Storage, Subscription, Table, TableKind,
 };
 pub use reserved::{Reserved, ReservedObject};

@@ -6,8 +6,8 @@ use tokio_postgres::types::Type;
 
 use super::{Purpose, indexes, materialized_views, operator_families, relations, reserved, storage, types};
 use crate::facts::{
-    DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Probe, Publication, Side,
-    Subscription,
+    DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Moment, Probe, Publication,
+    Side, Subscription,
 };
 use crate::pg::{Client, PgError};
 use crate::sql;
@@ -259,7 +259,11 @@ async fn try_publication(client: &Client) -> Result<Probe, PgError> {
 const JOURNAL_THERE: &str = "select pg_catalog.to_regclass('_pg_migrate.migration') is not null
     and pg_catalog.to_regclass('_pg_migrate.copied') is not null";
 
-const JOURNAL: &str = "select migration, origin, complete, large_objects from _pg_migrate.migration";
+/// A journal by an earlier version of this program has fewer columns.
+const JOURNAL: &str = "
+select m.migration, m.origin, m.complete, m.large_objects, (pg_catalog.to_jsonb(m) ->> 'system_identifier')::int8,
+       pg_catalog.to_jsonb(m) ->> 'moment', pg_catalog.to_jsonb(m) ->> 'transactions'
+from _pg_migrate.migration m";
 
 const COPIED: &str = "
 select schema_name, table_name, pg_catalog.bool_or(appended) from _pg_migrate.copied group by 1, 2";
@@ -291,5 +295,11 @@ async fn journal(client: &Client) -> Result<Option<Journal>, PgError> {
         appended,
         large_objects: client.get(row, 3)?,
         complete: client.get(row, 2)?,
+        moment: match (client.get(row, 4)?, client.get(row, 5)?, client.get(row, 6)?) {
+            (Some(system_identifier), Some(time), Some(transactions)) => {
+                Some(Moment { system_identifier, time, transactions })
+            }
+            _ => None,
+        },
     }))
 }

@@ -108,7 +108,8 @@ select n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text
        (select pg_catalog.count(*) from pg_catalog.pg_index i where i.indrelid = c.oid),
        case when c.relkind = 'r' and m.amname = 'heap' then coalesce(pg_catalog.pg_relation_size(c.oid), 0)
            / pg_catalog.current_setting('block_size')::int8 else 0 end,
-       c.relkind = 'r' and exists (select from pg_catalog.pg_inherits h where h.inhparent = c.oid)
+       c.relkind = 'r' and exists (select from pg_catalog.pg_inherits h where h.inhparent = c.oid),
+       coalesce(k.type_modifiers, '{}')
 from pg_catalog.pg_class c
 left join pg_catalog.pg_am m on m.oid = c.relam
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -132,6 +133,7 @@ cross join lateral (
            pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum) as types,
            pg_catalog.array_agg(a.attgenerated <> '' order by a.attnum) as generated,
            pg_catalog.array_agg(a.atttypid order by a.attnum) as type_ids,
+           pg_catalog.array_agg(a.atttypmod order by a.attnum) as type_modifiers,
            pg_catalog.bool_or(a.attgenerated <> '') as some_generated,
            pg_catalog.bool_or(t.incomparable and a.attgenerated = '') as some_incomparable,
            pg_catalog.bool_or(a.attgenerated <> '' and p.indexrelid is not null) as generated_key
@@ -175,6 +177,7 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
     let types: Vec<String> = client.get(row, 7)?;
     let generated: Vec<bool> = client.get(row, 8)?;
     let type_ids: Vec<u32> = client.get(row, 9)?;
+    let type_modifiers: Vec<i32> = client.get(row, 30)?;
     let identity: String = client.get(row, 10)?;
     let candidate = match (client.get::<Option<String>>(row, 11)?, client.get(row, 25)?) {
         (Some(name), Some(oid)) => Some(CandidateIndex { name: Ident::new(name), oid }),
@@ -198,11 +201,12 @@ fn table(client: &Client, row: &Row) -> Result<Table, PgError> {
         columns: names
             .into_iter()
             .zip(types)
-            .zip(generated.into_iter().zip(type_ids))
-            .map(|((name, type_name), (generated, type_id))| Column {
+            .zip(generated.into_iter().zip(type_ids.into_iter().zip(type_modifiers)))
+            .map(|((name, type_name), (generated, (type_id, type_modifier)))| Column {
                 name: Ident::new(name),
                 type_name,
                 type_id,
+                type_modifier,
                 generated,
             })
             .collect(),

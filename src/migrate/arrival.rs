@@ -1,17 +1,17 @@
 //! Whether everything that is committed on the source has arrived: through a subscription, or because there is nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Context;
+use super::definitions::{self, Seen};
 use super::wait::{self, Watch};
-use super::{Context, snapshot};
 use crate::error::Error;
 use crate::logger;
 use crate::pg::{Client, PgError};
 use crate::plan::Content;
 use crate::sql;
 use crate::sql::names::ReplicationNames;
-use crate::sql::{Ident, Literal, QualifiedName, Sql};
+use crate::sql::{Literal, Sql};
 
 /// How what is written after the snapshot comes to the target.
 pub(super) enum Arrival<'a, 'w> {
@@ -30,11 +30,11 @@ impl Arrival<'_, '_> {
         }
     }
 
-    /// [`snapshot::must_hold_only`], for the source as it is now.
-    pub(super) async fn must_hold_only(&self, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
+    /// [`definitions::must_be`], for the source as it is now.
+    pub(super) async fn must_find_definitions(&self, seen: &Seen) -> Result<(), Error> {
         match self {
-            Self::Slot(slot) => snapshot::must_hold_only(&slot.source, seen).await,
-            Self::Subscription(watch) => watch.must_hold_only(seen).await,
+            Self::Slot(slot) => definitions::must_be(&slot.source, seen).await,
+            Self::Subscription(watch) => watch.must_find_definitions(seen).await,
         }
     }
 }

@@ -89,6 +89,16 @@ async fn empty(context: &Context, database: &str, tables: &[QualifiedName]) -> R
     Ok(())
 }
 
+/// Keeps other runs out of a database that an earlier run has copied, and ends what that still has at work in it.
+pub(super) async fn claim_again(context: &Context, database: &str, migration: &Migration) -> Result<Lock, Error> {
+    let lock = claim(context, database, migration).await?;
+    end_earlier_run(lock.session()).await?;
+    for what in privileges::take_back(lock.session()).await? {
+        tracing::info!(target: logger::TARGET, "{}: taken back: {what}", logger::database(database));
+    }
+    Ok(lock)
+}
+
 /// Ends what an earlier run, which was killed, still has at work in the database: a pg_restore outlives it.
 async fn end_earlier_run(client: &Client) -> Result<(), Error> {
     let sessions = sql!(

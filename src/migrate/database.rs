@@ -16,13 +16,15 @@ use super::large_objects::Carrying;
 use super::lock::Lock;
 use super::schema::{Archive, Besides, Builds, Manner, is_identity};
 use super::snapshot::Snapshot;
+use super::statistics::{self, Carried};
 use super::wait::Watch;
 use super::{
-    Context, analyze, cancelled, cleanup, copy, create, finish, foreign_keys, journal, properties, replication,
-    snapshot, statistics,
+    Context, analyze, cancelled, cleanup, copy, create, definitions, finish, foreign_keys, journal, moment, properties,
+    replication,
 };
 use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
+use crate::facts::Moment;
 use crate::logger;
 use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, TablePlan, Transfer, Work};
 use crate::settings::Method;
@@ -67,7 +69,7 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, turns:
         progress: std::sync::Mutex::new(match database.work {
             Work::Continue { .. } => Progress::Replicating,
             Work::Nothing => Progress::Complete,
-            Work::Unreachable { .. } | Work::Migrate(_) => Progress::Untouched,
+            Work::Unreachable { .. } | Work::Migrate(_) | Work::Conclude { .. } => Progress::Untouched,
         }),
         notices: std::sync::Mutex::new(Vec::new()),
     };
@@ -82,6 +84,10 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, turns:
             Work::Continue { content, rights } => {
                 let _locks = Lock::take_both(context, &database.name).await?;
                 run.replicate_until_told(content, None, rights).await
+            }
+            Work::Conclude { migration, moment } => {
+                run.set_turn(turns.acquire().await.ok());
+                run.go_on_from(migration, moment).await
             }
         }
     });
@@ -148,7 +154,8 @@ impl<'a> Run<'a> {
             Snapshot::take(context, name).await?
         };
 
-        snapshot.must_hold_only(&content.seen).await?;
+        snapshot.must_show_definitions(&content.seen).await?;
+        let moment = snapshot.moment(context).await?;
         // Replication brings a TRUNCATE, and need not hold back anybody's for the hours of a copy.
         let kept = |table: &&TablePlan| migration.transfer == Transfer::Dump || !table.parts.is_empty();
         snapshot.keep_rows(content.tables.iter().filter(kept)).await?;
@@ -199,13 +206,48 @@ impl<'a> Run<'a> {
         if migration.transfer == Transfer::SlotHandOver {
             return self.replicate_from_slot(migration, &archive, analyzed).await;
         }
-        journal::complete(&*archive.session(context).await?).await?;
-        self.settle(migration, &archive, analyzed).await?;
+        let session = archive.session(context).await?;
+        match &moment {
+            Some(moment) => journal::complete_as_of(&session, moment).await?,
+            None => journal::complete(&session).await?,
+        }
+        drop(session);
+        self.settle(migration, Some(&archive), analyzed).await?;
         self.stage(Stage::Finish);
-        let mut failures = self.refresh(content).await?;
-        journal::end(&*archive.session(context).await?).await?;
+        let failures = self.refresh(content).await?;
+        self.conclude(migration, Some(&archive), failures).await
+    }
+
+    /// Does what a run that had copied the rows of `moment` left undone. Applications may use the database already: nothing of
+    /// it can be copied again, and what was written on the source since is missing.
+    async fn go_on_from(&self, migration: &Migration, moment: &Moment) -> Result<(), Error> {
+        let (context, name) = (self.context, self.database.name.as_str());
+        let _on_source = Lock::take(&context.source, name).await?;
+        let _on_target = create::claim_again(context, name, migration).await?;
+        self.set_progress(Progress::Incomplete);
+        self.settle(migration, None, BTreeSet::new()).await?;
+        self.stage(Stage::Finish);
+        let mut failures = self.refresh(&migration.content).await?;
+        if !moment::is_now(context, name, moment).await? {
+            let time = &moment.time;
+            failures.push(format!(
+                "its rows are the source's of {time}, and transactions have been committed there since: pg_migrate verify tells \
+                 whether they wrote to this database"
+            ));
+        }
+        self.conclude(migration, None, failures).await
+    }
+
+    /// Ends a dump that is complete but for `failures`.
+    async fn conclude(
+        &self,
+        migration: &Migration,
+        archive: Option<&Archive>,
+        mut failures: Vec<String>,
+    ) -> Result<(), Error> {
+        journal::end(&self.context.target.connect(&self.database.name).await?).await?;
         self.set_progress(Progress::Complete);
-        failures.extend(self.hand_over(content, Some(&archive), &migration.rights).await?);
+        failures.extend(self.hand_over(&migration.content, archive, &migration.rights).await?);
         complete_but(&failures)
     }
 
@@ -220,7 +262,7 @@ impl<'a> Run<'a> {
         let (content, rights) = (&migration.content, &migration.rights);
         let mut unsettled = Some(analyzed);
         if let Some(analyzed) = unsettled.take_if(|_| migration.spares_subscription) {
-            self.settle(migration, archive, analyzed).await?;
+            self.settle(migration, Some(archive), analyzed).await?;
             self.stage(Stage::CatchUp);
             self.set_turn(None);
             let slot = Slot::open(context, name, names, content).await?;
@@ -239,7 +281,7 @@ impl<'a> Run<'a> {
         };
         let settles = async {
             Ok(match unsettled {
-                Some(analyzed) => self.settle(migration, archive, analyzed).await,
+                Some(analyzed) => self.settle(migration, Some(archive), analyzed).await,
                 None => Ok(()),
             })
         };
@@ -259,7 +301,7 @@ impl<'a> Run<'a> {
         self.stage(Stage::Schema);
         let archive = Archive::dump(context, name, None, &migration.rights).await?;
         let source = context.source.connect(name).await?;
-        snapshot::must_hold_only(&source, &content.seen).await?;
+        definitions::must_be(&source, &content.seen).await?;
         archive.restore_before_data(context, manner, jobs).await?;
         archive.restore_identities(context, manner, &content.identity_indexes).await?;
 
@@ -285,7 +327,7 @@ impl<'a> Run<'a> {
         archive.restore_privileges(context, manner).await?;
         journal::complete(&client).await?;
         self.set_progress(Progress::Replicating);
-        self.settle(migration, &archive, BTreeSet::new()).await?;
+        self.settle(migration, Some(&archive), BTreeSet::new()).await?;
         self.replicate_until_told(content, Some(&archive), &migration.rights).await
     }
 
@@ -293,12 +335,15 @@ impl<'a> Run<'a> {
     async fn settle(
         &self,
         migration: &Migration,
-        archive: &Archive,
+        archive: Option<&Archive>,
         analyzed: BTreeSet<QualifiedName>,
     ) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
-        let carried = statistics::carry(context, archive, migration).await?;
+        let carried = match archive {
+            Some(archive) => statistics::carry(context, archive, migration).await?,
+            None => Carried::default(),
+        };
         self.notice_all(carried.notices);
         let unknown = analyze::without(&migration.content, &(&carried.tables | &analyzed));
         self.notice_all(analyze::analyze(context, name, &unknown, self.plan.index_jobs).await?);
@@ -351,7 +396,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         self.stage(Stage::Finish);
-        arrival.must_hold_only(&content.seen).await?;
+        arrival.must_find_definitions(&content.seen).await?;
         finish::copy_again(context, self.pool, name, content).await?;
         self.notice_all(finish::large_objects(context, self.pool, name, &rights.owners).await?);
         let mut failures = self.refresh(content).await?;
@@ -456,7 +501,7 @@ impl<'a> Run<'a> {
         let name = &self.database.name;
         let (method, created) = match &self.database.work {
             Work::Unreachable { .. } => (None, false),
-            Work::Nothing => (Some(Method::Dump), false),
+            Work::Nothing | Work::Conclude { .. } => (Some(Method::Dump), false),
             Work::Continue { .. } => (Some(Method::Replication), false),
             Work::Migrate(migration) => (
                 Some(migration.transfer.method()),
@@ -470,6 +515,9 @@ impl<'a> Run<'a> {
                 let names = Some(&self.database.names).filter(|_| method == Some(Method::Replication));
                 self.notice_all(cleanup::undo(self.context, name, names).await);
             }
+        }
+        if let Err(error) = &outcome {
+            self.notice_all(error.hints.clone());
         }
         let done = if created { "created and migrated database" } else { "migrated to existing database" };
         let (status, message) = match &outcome {

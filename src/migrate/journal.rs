@@ -5,7 +5,7 @@
 //! holds one for each privilege that somebody has only while objects are restored.
 
 use crate::error::{Error, Kind};
-use crate::facts::JournalOrigin;
+use crate::facts::{JournalOrigin, Moment};
 use crate::pg::{Client, PgError};
 use crate::plan::EarlierRun;
 use crate::sql;
@@ -36,7 +36,8 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
          create schema {}; \
          comment on schema {} is {}; \
          create table {} (migration text not null, origin text not null, complete bool not null, \
-                          large_objects bool not null, format int not null); \
+                          large_objects bool not null, format int not null, \
+                          system_identifier int8, moment text, transactions text); \
          create table {} (schema_name text not null, table_name text not null, rows int8 not null, bytes int8 not null, \
                           appended bool not null, \
                           committed timestamptz not null default pg_catalog.now()); \
@@ -177,6 +178,18 @@ pub(super) async fn all_lent(client: &Client) -> Result<Vec<(String, String)>, P
 /// Records that every row, index and constraint is there: from now on nothing may begin again by itself.
 pub(super) async fn complete(client: &Client) -> Result<(), PgError> {
     let update = sql!("update {} set complete = true", table("migration"));
+    client.run("record that the data is complete", durably(&update)).await
+}
+
+/// The same for rows that a dump has brought, as they were on the source at `moment`: a later run may go on from there.
+pub(super) async fn complete_as_of(client: &Client, moment: &Moment) -> Result<(), PgError> {
+    let update = sql!(
+        "update {} set complete = true, system_identifier = {}, moment = {}, transactions = {}",
+        table("migration"),
+        moment.system_identifier,
+        Literal::new(&moment.time),
+        Literal::new(&moment.transactions)
+    );
     client.run("record that the data is complete", durably(&update)).await
 }
 

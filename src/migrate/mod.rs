@@ -9,6 +9,7 @@ mod cleanup;
 mod copy;
 mod create;
 mod database;
+mod definitions;
 mod extensions;
 mod finish;
 mod foreign_keys;
@@ -18,6 +19,7 @@ mod journal;
 mod large_objects;
 mod lock;
 mod materialized_views;
+mod moment;
 mod pace;
 mod parameters;
 mod privileges;
@@ -66,6 +68,8 @@ pub struct Context {
     pub tools: ClientTools,
     /// Whether the source's statistics are carried: the programs write them, and the target takes them.
     pub statistics: bool,
+    /// The source's `system_identifier`, where it tells.
+    pub source_identifier: Option<i64>,
     /// The source's version.
     pub source_version: ServerVersion,
     /// The target's version.

@@ -78,49 +78,34 @@ select exists (
     where n.nspname = $1 and r.rolname = $2 and pg_catalog.pg_has_role(n.nspowner, 'USAGE')
       and not pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE'))";
 
-/// CREATE on schemas, lent to those who become owners of what is in them: unless a superuser gives it to them, they need
-/// that. On the source they had it once, or a superuser gave it to them.
+/// Lends CREATE on schemas, where it is needed, to those who become owners of what is in them: unless a superuser gives it to
+/// them, they need that. On the source they had it once, or a superuser gave it to them. Returns whether there is anything to
+/// take back.
 ///
 /// Every loan is committed together with its record in the journal: whatever ends the run, what is lent is known.
-pub(super) struct Lent<'a> {
-    client: &'a Client,
-    any: bool,
-}
-
-impl<'a> Lent<'a> {
-    /// Lends, where it is needed.
-    pub(super) async fn lend(context: &Context, client: &'a Client, rights: &Rights) -> Result<Self, Error> {
-        let mut lent = Self { client, any: false };
-        if context.target_superuser || !rights.owners.kept {
-            return Ok(lent);
-        }
-        let source = context.source.connect(client.database()).await?;
-        for row in source.query("list owners of objects", OWNERS, &[]).await? {
-            let (schema, owner): (String, String) = (source.get(&row, 0)?, source.get(&row, 1)?);
-            if !rights.owners.keeps(&owner) {
-                continue;
-            }
-            let names: &[(&(dyn ToSql + Sync), Type)] = &[(&schema, Type::TEXT), (&owner, Type::TEXT)];
-            let answer = lent.client.one("look at privileges of owners", LACKS, names).await?;
-            if lent.client.get(&answer, 0)? {
-                let record = journal::lent(&schema, &owner);
-                let (schema, owner) = (Ident::new(schema), Ident::new(owner));
-                let grant = sql!("begin; {}; grant create on schema {} to {}; commit", record, schema, owner);
-                lent.any = true;
-                lent.client.run("lend CREATE", grant).await?;
-            }
-        }
-        context.source.keep(source);
-        Ok(lent)
+pub(super) async fn lend(context: &Context, client: &Client, rights: &Rights) -> Result<bool, Error> {
+    let mut lent = false;
+    if context.target_superuser || !rights.owners.kept {
+        return Ok(lent);
     }
-
-    /// Takes back what was lent.
-    pub(super) async fn take_back(self) -> Result<(), Error> {
-        if self.any {
-            take_back(self.client).await?;
+    let source = context.source.connect(client.database()).await?;
+    for row in source.query("list owners of objects", OWNERS, &[]).await? {
+        let (schema, owner): (String, String) = (source.get(&row, 0)?, source.get(&row, 1)?);
+        if !rights.owners.keeps(&owner) {
+            continue;
         }
-        Ok(())
+        let names: &[(&(dyn ToSql + Sync), Type)] = &[(&schema, Type::TEXT), (&owner, Type::TEXT)];
+        let answer = client.one("look at privileges of owners", LACKS, names).await?;
+        if client.get(&answer, 0)? {
+            let record = journal::lent(&schema, &owner);
+            let (schema, owner) = (Ident::new(schema), Ident::new(owner));
+            let grant = sql!("begin; {}; grant create on schema {} to {}; commit", record, schema, owner);
+            lent = true;
+            client.run("lend CREATE", grant).await?;
+        }
     }
+    context.source.keep(source);
+    Ok(lent)
 }
 
 /// Takes back what the journal says is lent, by this run or an earlier one, and returns it. Schemas and roles that are gone

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use super::Context;
+use super::definitions::{self, Seen};
+use super::{Context, moment};
 use crate::error::{Error, Kind};
+use crate::facts::Moment;
 use crate::logger;
 use crate::pg::{Client, PgError};
 use crate::plan::TablePlan;
@@ -56,9 +58,9 @@ impl Snapshot {
         }
     }
 
-    /// [`must_hold_only`], for what the snapshot shows.
-    pub(super) async fn must_hold_only(&self, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
-        must_hold_only(&self.holder, seen).await
+    /// [`definitions::must_be`], for what the snapshot shows.
+    pub(super) async fn must_show_definitions(&self, seen: &Seen) -> Result<(), Error> {
+        definitions::must_be(&self.holder, seen).await
     }
 
     /// Keeps the rows of `tables` where the snapshot finds them while it lives, as pg_dump does. Of a table that TRUNCATE has emptied no
@@ -98,6 +100,11 @@ impl Snapshot {
         Err(Error::new(Kind::Failed, message).hint("run again, and change no definitions meanwhile"))
     }
 
+    /// The moment that it shows; `None` where the source does not say who it is.
+    pub(super) async fn moment(&self, context: &Context) -> Result<Option<Moment>, Error> {
+        moment::seen_by(context, &self.holder).await
+    }
+
     /// What SET TRANSACTION SNAPSHOT and `pg_dump --snapshot` take.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -120,29 +127,6 @@ impl Snapshot {
             Err(error) => tracing::debug!(target: logger::SOURCE, "{error}: {}", error.words()),
         }
     }
-}
-
-/// Refuses to go on when a table of the source has come, or the columns of one have changed, since inspection: the plan would
-/// leave its rows behind.
-pub(super) async fn must_hold_only(client: &Client, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
-    let rows = client.simple("list tables again", TABLES).await?;
-    let mut now: BTreeMap<QualifiedName, Vec<Ident>> = BTreeMap::new();
-    for row in rows {
-        if let [Some(schema), Some(table), column] = row.as_slice() {
-            let columns = now.entry(QualifiedName::new(schema, table)).or_default();
-            columns.extend(column.as_ref().map(Ident::new));
-        }
-    }
-    let changed: Vec<String> = now
-        .iter()
-        .filter(|(name, columns)| seen.get(name) != Some(columns))
-        .map(|(name, _)| name.to_string())
-        .collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let message = format!("definitions changed on the source since the migration began: {}", changed.join(", "));
-    Err(Error::new(Kind::Failed, message).hint("make the same change on the target, and run again"))
 }
 
 /// Waits for `creation` of a slot, by `client` or by whom its server connects to, and says for which transactions it waits.
@@ -207,16 +191,6 @@ async fn forms(client: &Client) -> Result<BTreeMap<String, Form>, PgError> {
     };
     Ok(rows.into_iter().filter_map(form).collect())
 }
-
-/// Ordinary tables with the columns that can be loaded; a table without any has one line without a column.
-const TABLES: &str = "
-select n.nspname, c.relname, a.attname
-from pg_catalog.pg_class c
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-where c.relkind = 'r' and c.relpersistence in ('p', 'u') and c.oid >= 16384
-  and n.nspname <> '_pg_migrate' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
-order by 1, 2, a.attnum";
 
 const BLOCKERS: &str = "
 select pg_catalog.string_agg(who, ', ') from (

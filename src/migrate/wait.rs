@@ -1,22 +1,21 @@
 //! Waiting for replication.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::types::Type;
 
+use super::definitions::{self, Seen};
 use super::goal::{Decision, Failures, Goal, Reading, decide, left};
 use super::lock::{Lock, Retaken};
 use super::pace::Pace;
-use super::snapshot::must_hold_only;
 use super::{Context, replication};
 use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::logger;
 use crate::pg::{Client, PgError};
 use crate::sql;
+use crate::sql::Lsn;
 use crate::sql::names::ReplicationNames;
-use crate::sql::{Ident, Lsn, QualifiedName};
 
 /// Longest pause between two readings.
 const SELDOM: Duration = Duration::from_secs(1);
@@ -78,9 +77,9 @@ impl<'a> Watch<'a> {
         Ok(Ok(()))
     }
 
-    /// [`must_hold_only`], for the source as it is now.
-    pub(super) async fn must_hold_only(&self, seen: &BTreeMap<QualifiedName, Vec<Ident>>) -> Result<(), Error> {
-        must_hold_only(&self.source, seen).await
+    /// [`definitions::must_be`], for the source as it is now.
+    pub(super) async fn must_find_definitions(&self, seen: &Seen) -> Result<(), Error> {
+        definitions::must_be(&self.source, seen).await
     }
 
     /// The end of the WAL now, as a goal. A marker is written first: an idle database's slot would otherwise never be told

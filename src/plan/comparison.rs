@@ -301,6 +301,7 @@ mod tests {
             name: Ident::new("more"),
             type_name: "text".to_owned(),
             type_id: 25,
+            type_modifier: -1,
             generated: false,
         });
         example.target().tables.push(there);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::format::Formats;
 use super::{Content, TablePlan, builds, select};
-use crate::facts::{DatabaseFacts, Persistence, Sequence, Table, TableKind};
+use crate::facts::{Column, DatabaseFacts, Persistence, Sequence, Table, TableKind};
 use crate::settings::Selection;
 use crate::sql::names::PREFIX;
 use crate::sql::{Ident, QualifiedName};
@@ -48,7 +48,7 @@ pub(super) fn sort(
             .tables
             .iter()
             .filter(|table| table.kind == TableKind::Ordinary)
-            .map(|table| (table.name.clone(), loadable(table)))
+            .map(|table| (table.name.clone(), table.columns.iter().filter_map(SeenColumn::of).collect()))
             .collect(),
         build_costs: source.large_indexes.iter().map(|index| (index.name.clone(), builds::cost(index))).collect(),
         identity_indexes: source.tables.iter().filter_map(|table| table.identity_index).collect(),
@@ -136,6 +136,25 @@ fn plan_table(carried: &Carried<'_>, existing: Option<&Table>, formats: &Formats
         bytes: carried.bytes,
         blocks: if table.configuration.is_none() && existing.is_none() { table.blocks } else { 0 },
         parts: Vec::new(),
+    }
+}
+
+/// A column as inspection saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenColumn {
+    /// Its name.
+    pub name: Ident,
+    /// The OID of its type on the source.
+    pub type_id: u32,
+    /// What the type has in brackets, as `atttypmod`.
+    pub type_modifier: i32,
+}
+
+impl SeenColumn {
+    /// One whose values can be loaded.
+    fn of(column: &Column) -> Option<Self> {
+        let Column { name, type_id, type_modifier, generated, .. } = column;
+        (!generated).then(|| Self { name: name.clone(), type_id: *type_id, type_modifier: *type_modifier })
     }
 }
 

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 pub use self::builds::{BuildLimits, reading_cost};
 use self::capacity::{Capacity, Share};
+pub use self::content::SeenColumn;
 pub use self::extensions::ExtensionPlan;
 pub use self::format::Format;
 use self::format::Formats;
@@ -34,7 +35,7 @@ pub use self::method::Obstacle;
 use self::previous::Previous;
 use crate::conninfo::Secret;
 use crate::facts::{
-    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, ParameterPrivilege, Reserved, Role,
+    DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Moment, ParameterPrivilege, Reserved, Role,
 };
 use crate::settings::{Method, Settings};
 use crate::sql::names::ReplicationNames;
@@ -114,6 +115,13 @@ pub enum Work {
         content: Box<Content>,
         /// What the target user may do in it.
         rights: Box<Rights>,
+    },
+    /// An earlier run by dump has brought all rows, indexes and constraints, and did not end: only what comes after them is left.
+    Conclude {
+        /// What it would be from the beginning.
+        migration: Box<Migration>,
+        /// The source's moment whose rows these are.
+        moment: Moment,
     },
 }
 
@@ -244,7 +252,7 @@ pub struct Content {
     pub large_objects: bool,
     /// Every table of the source as inspection saw it, with the columns whose values can be loaded. One that is there
     /// later and not here was created in between, and nothing in this plan copies it.
-    pub seen: BTreeMap<QualifiedName, Vec<Ident>>,
+    pub seen: BTreeMap<QualifiedName, Vec<SeenColumn>>,
     /// What it takes to sort and write the larger indexes.
     pub build_costs: BTreeMap<QualifiedName, u64>,
     /// OIDs, on the source, of indexes that serve as replica identity without being a constraint's.
@@ -364,6 +372,7 @@ pub fn build(facts: &Facts, settings: &Settings) -> Plan {
     pairs.sort_by_key(|pair| (Reverse(facts.source.database(&pair.name).map_or(0, |entry| entry.bytes)), &pair.name));
     let mut databases: Vec<_> = pairs.into_iter().map(|pair| plan_database(facts, settings, &roles, pair)).collect();
     share_capacity(facts, settings, &mut databases);
+    previous::conclude(facts, &mut databases);
     let jobs = connections::jobs(facts, settings.jobs);
     let (databases_at_work, databases_at_once) = connections::databases(facts, jobs);
     parts::divide(facts.source.version, &mut databases, jobs, settings.split_larger_than);

@@ -91,6 +91,8 @@ pub enum Action {
     Migrate,
     /// Its replication runs already, and is waited for and finished if told to.
     Continue,
+    /// A dump has brought its rows already; what comes after them is left.
+    Conclude,
     /// It is empty, and not ours to change on the target.
     Nothing,
     /// It cannot be connected to.
@@ -261,6 +263,11 @@ fn outline_database(facts: &Facts, plan: &DatabasePlan) -> DatabaseOutline {
             outline.action = Action::Continue;
             outline.method = Some(MethodName::Replication);
             outline.hold(source, content, &content.recopied);
+        }
+        Work::Conclude { migration, .. } => {
+            outline.action = Action::Conclude;
+            outline.method = Some(MethodName::Dump);
+            outline.hold(source, &migration.content, &[]);
         }
         Work::Migrate(migration) => {
             outline.action = Action::Migrate;

@@ -1,6 +1,7 @@
 //! What an earlier run left behind for one database.
 
-use crate::facts::{DatabaseFacts, Publication, ServerFacts};
+use super::{DatabasePlan, Transfer, Work};
+use crate::facts::{DatabaseFacts, Facts, Moment, Publication, ServerFacts};
 use crate::settings::Method;
 use crate::sql::names::ReplicationNames;
 use crate::sql::{Ident, QualifiedName};
@@ -43,4 +44,25 @@ pub(super) fn find(
         (None, None) if !slot && inserts.is_none() => Previous::Nothing,
         _ => Previous::Leftovers,
     }
+}
+
+/// Goes on where a run by dump had copied everything from this source and did not end, if this one would dump as well: what a
+/// subscription would bring begins with a copy of its own.
+pub(super) fn conclude(facts: &Facts, databases: &mut [DatabasePlan]) {
+    for plan in databases {
+        let Some(moment) = copied(facts, &plan.name) else { continue };
+        plan.work = match std::mem::replace(&mut plan.work, Work::Nothing) {
+            Work::Migrate(migration) if migration.transfer == Transfer::Dump && !migration.drop_first => {
+                Work::Conclude { migration, moment: moment.clone() }
+            }
+            other => other,
+        };
+    }
+}
+
+/// The moment of the source whose rows a dump has brought, all of them.
+fn copied<'a>(facts: &'a Facts, database: &str) -> Option<&'a Moment> {
+    let pair = facts.databases.iter().find(|pair| pair.name == database)?;
+    let journal = pair.target.as_ref()?.as_ref().ok()?.journal.as_ref().filter(|journal| journal.complete)?;
+    journal.moment.as_ref().filter(|moment| facts.source.system_identifier == Some(moment.system_identifier))
 }

@@ -315,6 +315,7 @@ fn journal(origin: JournalOrigin) -> Journal {
         appended: [].into(),
         large_objects: false,
         complete: false,
+        moment: None,
     }
 }
 

@@ -56,6 +56,7 @@ fn database(database: &DatabaseOutline, all_tables: bool, lines: &mut Vec<String
         (Action::Migrate, Some(MethodName::Replication)) => "replication",
         (Action::Migrate, _) => "dump",
         (Action::Continue, _) => "replication, which runs already",
+        (Action::Conclude, _) => "what is left of a dump whose rows are there already",
         (Action::Nothing, _) => "nothing to do: it is empty, and not ours to change on the target",
         (Action::Unreachable, _) => "cannot be migrated",
     };

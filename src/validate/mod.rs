@@ -169,7 +169,7 @@ impl<'a> Case<'a> {
     fn migrations(self) -> impl Iterator<Item = (Database<'a>, &'a Migration)> {
         self.databases().filter_map(|database| match &database.plan.work {
             Work::Migrate(migration) => Some((database, &**migration)),
-            Work::Unreachable { .. } | Work::Nothing | Work::Continue { .. } => None,
+            Work::Unreachable { .. } | Work::Nothing | Work::Continue { .. } | Work::Conclude { .. } => None,
         })
     }
 
@@ -221,7 +221,7 @@ impl<'a> Database<'a> {
     fn content(self) -> Option<&'a Content> {
         match &self.plan.work {
             Work::Unreachable { .. } | Work::Nothing => None,
-            Work::Migrate(migration) => Some(&migration.content),
+            Work::Migrate(migration) | Work::Conclude { migration, .. } => Some(&migration.content),
             Work::Continue { content, .. } => Some(content),
         }
     }

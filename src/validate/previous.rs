@@ -1,17 +1,19 @@
 //! What earlier runs left on the two servers.
 
-use super::{Case, Check, Found, list};
-use crate::facts::JournalOrigin;
+use super::{Case, Check, Database, Found, list};
+use crate::facts::{JournalOrigin, Table};
 use crate::plan::{Creation, Work};
 use crate::sql;
-use crate::sql::{Ident, Literal, QualifiedName};
+use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("ended-replication", ended),
     Check::new("unfinished-run", unfinished),
+    Check::new("complete-copy", concluded),
     Check::new("appended-rows", appended),
     Check::new("leftovers", leftovers),
     Check::new("running-replication", running),
+    Check::new("changed-definition", changed),
 ];
 
 fn ended(case: &Case<'_>) -> Vec<Found> {
@@ -19,23 +21,58 @@ fn ended(case: &Case<'_>) -> Vec<Found> {
         .filter_map(|(database, _)| Some((database, database.target?.journal.as_ref()?)))
         .filter(|(_, journal)| journal.complete)
         .map(|(database, journal)| {
+            let (what, or) = match &journal.moment {
+                Some(moment) => (
+                    format!("and this run would not go on from that dump of {}", moment.time),
+                    "use --force-method dump with the same source to go on from it; or ",
+                ),
+                None => (
+                    "and no replication runs that could go on (or --force-method dump stops it)".to_owned(),
+                    "",
+                ),
+            };
             let message = format!(
-                "Database '{}' was migrated by run {}: its rows are complete, and no replication runs that could go on \
-                 (or --force-method dump stops it); beginning again would discard what the target has received since",
+                "Database '{}' was migrated by run {}: its rows are complete, {what}; beginning again would discard what the \
+                 target has received since",
                 database.name, journal.migration
             );
-            let again = match journal.origin {
-                JournalOrigin::Created => format!("target: {}", sql!("DROP DATABASE {}", Ident::new(database.name))),
-                JournalOrigin::Empty | JournalOrigin::Filled => {
-                    "remove from the target's database what that run brought, and run pg_migrate cleanup".to_owned()
-                }
-            };
-            Found::error(database.subject(), message)
-                .fix(format!(
-                    "leave it out with --filtered-db {}, let pg_migrate verify say what it may lack, and pg_migrate cleanup \
-                     drop what is left of its replication; or, to begin again, {again}",
-                    database.name
-                ))
+            Found::error(database.subject(), message).fix(format!(
+                "leave it out with --filtered-db {}, let pg_migrate verify say what it may lack, and pg_migrate cleanup drop what \
+                 is left of its replication; or {or}to begin again, {}",
+                database.name,
+                begin_again(database, journal.origin)
+            ))
+        })
+        .collect()
+}
+
+/// How a user discards what a complete run brought.
+fn begin_again(database: Database<'_>, origin: JournalOrigin) -> String {
+    if origin == JournalOrigin::Created {
+        return format!("target: {}", sql!("DROP DATABASE {}", Ident::new(database.name)));
+    }
+    let forget = database.on_target("UPDATE _pg_migrate.migration SET complete = false");
+    let follows = match origin {
+        JournalOrigin::Created | JournalOrigin::Empty => "all objects in the database",
+        JournalOrigin::Filled => "all rows of the tables that run filled",
+    };
+    format!("{forget}; the next run then drops {follows}, and copies them anew")
+}
+
+fn concluded(case: &Case<'_>) -> Vec<Found> {
+    case.databases()
+        .filter_map(|database| match &database.plan.work {
+            Work::Conclude { moment, .. } => Some((database, moment, database.target?.journal.as_ref()?)),
+            _ => None,
+        })
+        .map(|(database, moment, journal)| {
+            let message = format!(
+                "run {} copied all rows as they were on the source at {}, and did not end; what is left of its work is done, \
+                 and no row is copied again",
+                journal.migration, moment.time
+            );
+            let again = begin_again(database, journal.origin);
+            Found::warning(database.subject(), message).fix(format!("to copy what was written since, {again}"))
         })
         .collect()
 }
@@ -109,6 +146,7 @@ fn leftovers(case: &Case<'_>) -> Vec<Found> {
 fn running(case: &Case<'_>) -> Vec<Found> {
     case.databases()
         .filter(|database| matches!(database.plan.work, Work::Continue { .. }))
+        .filter(|database| changes_since(*database).is_empty())
         .map(|database| {
             let message = "an earlier run's replication keeps it up to date; nothing is copied again";
             Found::info(database.subject(), message)
@@ -116,9 +154,64 @@ fn running(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
+/// Tables that the source has defined differently since replication began: what is on its way, or has arrived, may not fit.
+fn changed(case: &Case<'_>) -> Vec<Found> {
+    case.databases().flat_map(changes_since).collect()
+}
+
+fn changes_since(database: Database<'_>) -> Vec<Found> {
+    let (Work::Continue { .. }, Some(target)) = (&database.plan.work, database.target) else { return Vec::new() };
+    // A user may have made tables with other types beforehand.
+    let ours = target.journal.as_ref().is_some_and(|journal| journal.origin != JournalOrigin::Filled);
+    let there = target.tables_by_name();
+    let carried = database.carried().filter(|table| table.extension.is_none());
+    carried.flat_map(|table| changes(database, table, there.get(&table.name).copied(), ours)).collect()
+}
+
+/// How `source` differs from what the target has of it; other types are an error where the target's table is `ours`.
+fn changes(database: Database<'_>, source: &Table, target: Option<&Table>, ours: bool) -> Vec<Found> {
+    let subject = database.table(&source.name);
+    let message = |what: String| {
+        format!(
+            "Table {} in database '{}' of the source was changed after its replication began: {what}",
+            source.name, database.name
+        )
+    };
+    let Some(target) = target else {
+        return vec![
+            Found::error(subject, message("the target does not have it".to_owned()))
+                .fix("create it on the target as on the source, or leave it out with --skip-table"),
+        ];
+    };
+    let mut found = Vec::new();
+    for column in source.columns.iter().filter(|column| !column.generated) {
+        let (name, type_name) = (&column.name, Sql::from_catalog(&column.type_name));
+        let Some(there) = target.columns.iter().find(|there| there.name == *name) else {
+            let add = sql!("ALTER TABLE {} ADD COLUMN {} {}", source.name, name, type_name);
+            found.push(
+                Found::error(&subject, message(format!("the target lacks column {}", name.readable())))
+                    .fix(format!("add it, with its values: {}", database.on_target(add))),
+            );
+            continue;
+        };
+        if there.type_name != column.type_name {
+            let what = format!(
+                "column {} is {} there, and {} on the target",
+                name.readable(),
+                column.type_name,
+                there.type_name
+            );
+            let alter = sql!("ALTER TABLE {} ALTER COLUMN {} TYPE {}", source.name, name, type_name);
+            let judge = if ours { Found::error } else { Found::warning };
+            found.push(judge(&subject, message(what)).fix(database.on_target(alter)));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{Journal, JournalOrigin, Table, fixture};
+    use crate::facts::{Journal, JournalOrigin, Moment, Table, fixture};
     use crate::plan::example::Example;
     use crate::validate::tests::{Change, ids};
 
@@ -130,11 +223,13 @@ pub(super) mod tests {
             appended: [].into(),
             large_objects: false,
             complete,
+            moment: None,
         })
     }
 
     pub(in crate::validate) const CHANGES: &[Change] = &[
         ("ended-replication", |it| it.target().journal = journal(JournalOrigin::Created, true)),
+        ("complete-copy", copied_by_dump),
         ("unfinished-run", |it| it.target().journal = journal(JournalOrigin::Created, false)),
         ("unfinished-run", |it| it.target().journal = journal(JournalOrigin::Empty, false)),
         ("appended-rows", |it| {
@@ -151,7 +246,58 @@ pub(super) mod tests {
             it.target().tables.clear();
         }),
         ("running-replication", Example::replicate),
+        ("changed-definition", |it| {
+            it.replicate();
+            it.target().tables[0].columns.truncate(1);
+        }),
     ];
+
+    #[test]
+    fn a_table_that_is_defined_otherwise_than_its_replica_is_an_error() {
+        let changes: [Change; 3] = [
+            ("ALTER COLUMN", |it| it.source().tables[0].columns[1].type_name = "bigint".to_owned()),
+            ("ADD COLUMN", |it| it.target().tables[0].columns.truncate(1)),
+            ("create it on the target", |it| it.source().tables.push(fixture::table("new"))),
+        ];
+        for (fix, change) in changes {
+            let mut example = Example::new();
+            example.replicate();
+            example.target().journal = journal(JournalOrigin::Created, true);
+            change(&mut example);
+            let findings = crate::validate::validate(&example.facts, &example.settings, &example.plan());
+            let found = findings.iter().find(|finding| finding.id == "changed-definition").unwrap();
+            assert_eq!(found.severity, crate::validate::Severity::Error);
+            assert!(found.fix.as_ref().unwrap().contains(fix), "{found:?}");
+        }
+    }
+
+    fn copied_by_dump(example: &mut Example) {
+        let moment = Moment {
+            system_identifier: example.facts.source.system_identifier.unwrap(),
+            time: "2026-11-21 10:02:03 UTC".to_owned(),
+            transactions: "700:700:".to_owned(),
+        };
+        example.settings.force_method = Some(crate::settings::Method::Dump);
+        let journal = journal(JournalOrigin::Created, true);
+        example.target().journal = journal.map(|it| Journal { moment: Some(moment), ..it });
+        example.target().user_objects = 2;
+        example.target().tables.push(Table { has_rows: true, ..fixture::table("orders") });
+    }
+
+    #[test]
+    fn only_a_dump_from_the_same_server_goes_on_from_one() {
+        let changes: [fn(&mut Example); 3] = [
+            |it| it.settings.force_method = None,
+            |it| it.facts.source.system_identifier = Some(4711),
+            |it| it.facts.source.system_identifier = None,
+        ];
+        for change in changes {
+            let mut example = Example::new();
+            copied_by_dump(&mut example);
+            change(&mut example);
+            assert!(ids(&example).contains(&"ended-replication"), "{:?}", ids(&example));
+        }
+    }
 
     #[test]
     fn a_dump_does_not_overwrite_what_replication_brought() {

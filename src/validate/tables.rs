@@ -131,7 +131,7 @@ fn large_objects(case: &Case<'_>) -> Vec<Found> {
         .filter(|database| match &database.plan.work {
             Work::Migrate(migration) => !matches!(migration.creation, Creation::Create(_) | Creation::Recreate(_)),
             Work::Continue { .. } => true,
-            Work::Unreachable { .. } | Work::Nothing => false,
+            Work::Unreachable { .. } | Work::Nothing | Work::Conclude { .. } => false,
         })
         .filter(|database| database.content().is_some_and(|content| content.large_objects))
         .filter_map(|database| Some((database, database.target?)))
@@ -296,6 +296,7 @@ pub(super) mod tests {
             appended: [].into(),
             large_objects: true,
             complete: true,
+            moment: None,
         });
         let found = ids(&example);
         assert!(!found.contains(&"target-large-objects"), "{found:?}");
@@ -326,6 +327,7 @@ pub(super) mod tests {
             appended: [].into(),
             large_objects: false,
             complete: false,
+            moment: None,
         });
         assert_eq!(ids(&example), ["unfinished-run"]);
     }

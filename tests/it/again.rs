@@ -44,25 +44,70 @@ fn a_new_try_keeps_rows_that_were_there_before_the_first() {
 }
 
 #[test]
-fn a_database_whose_rows_are_complete_is_not_dropped_by_a_new_try() {
+fn a_dump_that_was_killed_after_its_rows_is_concluded_and_what_applications_wrote_since_stays() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 10);
+    pair.source.sql(
+        "app",
+        "CREATE MATERIALIZED VIEW summary AS SELECT public.gate(3, 1) AS one; CREATE PUBLICATION own FOR TABLE plain",
+    );
+    let migrate = || pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump"]);
+    for written_on_source in [false, true] {
+        pair.target.create_database("app");
+        let gate = Gate::View.close(&pair.target, "app");
+        let run = migrate().spawn();
+        gate.wait_for_somebody(&pair.target, "app");
+        run.signal("KILL");
+        assert_eq!(run.wait_for_exit(), Some(9));
+        drop(gate);
+        pair.target.sql("app", "INSERT INTO plain (id, text) VALUES (1001, 'written by an application')");
+
+        let replicate = pair.migrate().args(["--filtered-db", "postgres"]).run().expect_code(3);
+        assert!(replicate.stderr.contains("its rows are complete"), "{replicate}");
+        assert!(replicate.stderr.contains("use --force-method dump with the same source to go on"), "{replicate}");
+        let plan = migrate().arg("--dry-run").run().expect_code(0);
+        assert!(plan.stdout.contains("what is left of a dump whose rows are there already"), "{plan}");
+
+        let outcome = if written_on_source {
+            pair.source.sql("app", "INSERT INTO plain (text) VALUES ('too late')");
+            migrate().run().expect_code(1).expect_stderr("complete, but its rows are the source's of 20")
+        } else {
+            migrate().run().expect_code(0)
+        };
+        let said = "copied all rows as they were on the source at 20";
+        assert!(outcome.stderr.contains(said), "{said:?} is not in:\n{outcome}");
+        let state = "SELECT count(*) || ' ' || max(id) || ' ' || (SELECT one FROM summary) || ' ' || (SELECT pubname FROM \
+                     pg_publication) || ' ' || (SELECT count(*) FROM pg_stats WHERE tablename = 'plain') FROM plain";
+        assert_eq!(pair.target.value("app", state), "11 1001 1 own 2");
+        let sequence = if written_on_source { "11" } else { "10" };
+        assert_eq!(pair.target.value("app", "SELECT last_value FROM plain_id_seq"), sequence);
+        pair.assert_nothing_left();
+        pair.target.sql("postgres", "DROP DATABASE app WITH (FORCE)");
+    }
+}
+
+#[test]
+fn what_a_complete_dump_brought_is_discarded_when_the_user_says_so() {
     let Some(pair) = Pair::start() else { return };
     create_gated(&pair.source, "app", 10);
     pair.source.sql("app", "CREATE MATERIALIZED VIEW summary AS SELECT public.gate(3, 1) AS one");
     pair.target.create_database("app");
     let migrate = || pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump"]);
-
-    let gate = pair.target.session("app");
-    gate.sql("SELECT pg_advisory_lock(3)");
+    let gate = Gate::View.close(&pair.target, "app");
     let run = migrate().spawn();
-    pair.target.wait_until("app", "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)");
+    gate.wait_for_somebody(&pair.target, "app");
     run.signal("TERM");
     run.wait().expect_code(143);
     drop(gate);
-    pair.target.sql("app", "INSERT INTO plain (id, text) VALUES (1001, 'written by an application')");
+    pair.source.sql("app", "INSERT INTO plain (text) VALUES ('later')");
 
-    let outcome = migrate().run().expect_code(3);
-    assert!(outcome.stderr.contains("its rows are complete"), "{outcome}");
-    assert_eq!(pair.target.value("app", "SELECT count(*) FROM plain"), "11");
+    let outcome = migrate().arg("--validate").run().expect_code(0);
+    let forget = "UPDATE _pg_migrate.migration SET complete = false";
+    assert!(outcome.stderr.contains(&format!("target database \"app\": {forget}")), "{outcome}");
+    pair.target.sql("app", forget);
+    migrate().run().expect_code(0);
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
 }
 
 #[test]

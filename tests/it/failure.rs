@@ -76,6 +76,27 @@ fn a_broken_session_fails_the_database_and_the_next_run_is_complete() {
 }
 
 #[test]
+fn a_session_that_is_ended_while_others_work_is_replaced() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 100);
+    pair.source.sql("app", "CREATE FOREIGN DATA WRAPPER later; CREATE SERVER after FOREIGN DATA WRAPPER later");
+    pair.target.create_database("app");
+    let session = pair.target.session("app");
+    session.sql("BEGIN; CREATE FOREIGN DATA WRAPPER later");
+    let run = migrate(&pair).spawn();
+    pair.target.wait_until("app", "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')");
+    // What creates definitions waits for pg_restore; the locks of the run stay.
+    terminate(
+        &pair.target,
+        "state = 'idle' AND datname = 'app' AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')",
+    );
+    session.sql("ROLLBACK");
+    run.wait().expect_code(0);
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+}
+
+#[test]
 fn after_a_crash_of_either_server_the_next_run_is_complete() {
     let Some(pair) = Pair::start() else { return };
     create_gated(&pair.source, "app", 100);

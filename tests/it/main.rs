@@ -16,6 +16,7 @@ mod cli;
 mod connecting;
 mod conninfo;
 mod copy;
+mod definitions;
 mod dry_run;
 mod dump;
 mod encodings;

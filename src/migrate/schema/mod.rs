@@ -15,12 +15,12 @@ mod parallel;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 pub(super) use self::builds::{Besides, Builds};
 use self::judged::Failures;
 pub(super) use self::manner::Manner;
 
-use super::privileges::Lent;
 use super::{Context, extensions, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
@@ -39,6 +39,10 @@ const SMALL: u64 = 8 * 1024 * 1024;
 /// Entries with statistics that are in memory at the same time; one may have some megabytes.
 const STATISTICS_AT_ONCE: usize = 100;
 
+/// For how long after the last step a session is taken to live if nobody has said otherwise. A firewall that drops a connection for
+/// idleness says nothing, but waits for minutes first.
+const TRUSTED: Duration = Duration::from_secs(5);
+
 /// A schema archive of one database. Its file goes with the run's directory.
 pub(super) struct Archive {
     database: String,
@@ -49,7 +53,7 @@ pub(super) struct Archive {
     pieces: BTreeMap<u32, usize>,
     /// What the target has refused so far.
     missing: Mutex<Missing>,
-    session: tokio::sync::Mutex<Option<Arc<Client>>>,
+    session: tokio::sync::Mutex<Option<(Arc<Client>, Instant)>>,
 }
 
 impl Archive {
@@ -86,12 +90,25 @@ impl Archive {
     }
 
     /// The session in the target that does one thing after the other: creates objects, keeps the journal.
-    /// Another one where that was lost while it was idle.
+    /// Another one where that was lost while it was idle, even where only asking it tells so.
     pub(super) async fn session(&self, context: &Context) -> Result<Arc<Client>, Error> {
         let mut session = self.session.lock().await;
-        match &*session {
-            Some(client) if !client.is_closed() => Ok(Arc::clone(client)),
-            _ => Ok(Arc::clone(session.insert(Arc::new(batches::open(context, &self.database).await?)))),
+        let lives = match &*session {
+            None => false,
+            Some((client, _)) if client.is_closed() => false,
+            Some((_, asked)) if asked.elapsed() < TRUSTED => true,
+            Some((client, _)) => client.try_run("see whether the session lives", "select").await.is_ok(),
+        };
+        match &mut *session {
+            Some((client, asked)) if lives => {
+                *asked = Instant::now();
+                Ok(Arc::clone(client))
+            }
+            _ => {
+                let client = Arc::new(batches::open(context, &self.database).await?);
+                *session = Some((Arc::clone(&client), Instant::now()));
+                Ok(client)
+            }
         }
     }
 
@@ -184,8 +201,8 @@ impl Archive {
 
     /// The source's own publications, which must not exist while rows still arrive.
     pub(super) async fn restore_publications(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
-        let list = self.contents.write_list(|entry| entry.is_publication() && !is_ours(entry));
-        self.restore_list(context, Manner::last(rights), &list).await
+        let publications = self.entries(|entry| entry.is_publication() && !is_ours(entry));
+        self.create(context, Manner::last(rights), &publications).await?.into_result(&self.database)
     }
 
     /// Lists of all entries with statistics, each for [`Archive::statistics`].
@@ -203,11 +220,11 @@ impl Archive {
 
     /// Event triggers: after everything that they could fire for.
     pub(super) async fn restore_event_triggers(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
-        let list = self.contents.write_list(Entry::is_event_trigger);
+        let triggers = self.entries(Entry::is_event_trigger);
         if rights.event_triggers {
-            return self.restore_list(context, Manner::last(rights), &list).await;
+            return self.create(context, Manner::last(rights), &triggers).await?.into_result(&self.database);
         }
-        let script = tools::script(&context.tools, &self.file, &list, &context.cancel).await?;
+        let script = self.script(&triggers)?;
         self.leave(context, Reserved::EventTriggers, &script, "only superusers may create event triggers");
         Ok(())
     }
@@ -239,8 +256,11 @@ impl Archive {
     }
 
     fn privileges(&self, which: impl Fn(&Entry) -> bool) -> Result<Script, Error> {
-        let entries = self.contents.entries.iter().filter(|entry| entry.is_privilege() && which(entry));
-        let pieces = entries.filter_map(|entry| Some((entry, self.piece(entry)?)));
+        self.script(&self.entries(|entry| entry.is_privilege() && which(entry)))
+    }
+
+    fn script(&self, entries: &[&Entry]) -> Result<Script, Error> {
+        let pieces = entries.iter().filter_map(|&entry| Some((entry, self.piece(entry)?)));
         let text = |(entry, piece)| self.definition(piece)?.ok_or_else(|| not_utf8(entry));
         let texts = pieces.map(text).collect::<Result<Vec<_>, Error>>()?;
         Ok(Script::of(texts.iter().map(String::as_str)))
@@ -262,7 +282,11 @@ impl Archive {
     }
 
     fn wanted(&self, manner: Manner<'_>, half: impl Fn(&Entry) -> bool) -> Vec<&Entry> {
-        self.contents.entries.iter().filter(|entry| half(entry) && manner.wants(entry)).collect()
+        self.entries(|entry| half(entry) && manner.wants(entry))
+    }
+
+    fn entries(&self, which: impl Fn(&Entry) -> bool) -> Vec<&Entry> {
+        self.contents.entries.iter().filter(|entry| which(entry)).collect()
     }
 
     /// Does `work` while owners of objects have what they need in order to own them.
@@ -272,19 +296,20 @@ impl Archive {
         manner: Manner<'_>,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let client = self.session(context).await?;
-        let lent = Lent::lend(context, &client, manner.rights).await?;
+        let lent = privileges::lend(context, &*self.session(context).await?, manner.rights).await?;
         let done = work.await;
-        lent.take_back().await?;
+        if lent {
+            // Not the same one: others may have worked for long, while that was idle.
+            privileges::take_back(&*self.session(context).await?).await?;
+        }
         done
     }
 
     async fn create(&self, context: &Context, manner: Manner<'_>, entries: &[&Entry]) -> Result<Failures, Error> {
-        let client = self.session(context).await?;
         let mut failures = Failures::default();
         for group in batches::divide(self, entries) {
             context.check()?;
-            if batches::create(&client, self, &group).await? {
+            if batches::create(&*self.session(context).await?, self, &group).await? {
                 self.narrate(context, &group);
             } else {
                 failures.add(judged::restore(context, self, manner, &write_list(group)).await?);
@@ -298,11 +323,6 @@ impl Archive {
         for entry in entries.iter().filter(|_| context.verbose) {
             tracing::info!(target: logger::MIGRATE, "{}: created {entry}", logger::database(&self.database));
         }
-    }
-
-    /// Entries that a step of its own creates, however many there are.
-    async fn restore_list(&self, context: &Context, manner: Manner<'_>, list: &str) -> Result<(), Error> {
-        judged::restore(context, self, manner, list).await?.into_result(&self.database)
     }
 }
 

@@ -67,7 +67,7 @@ async fn read(
     question: Question,
     jobs: usize,
 ) -> Result<Vec<Result<Rows, Error>>, Error> {
-    let tasks = parts::tasks(snapshot.holder(), relations, question).await?;
+    let tasks = parts::tasks(snapshot, relations, question).await?;
     let database = snapshot.holder().database();
     let progress = |bytes| context.events.send(Event::ComparisonProgress { database: database.to_owned(), bytes });
     Reader { snapshot, jobs, progress: &progress }.read(relations.len(), tasks).await

@@ -1,9 +1,10 @@
 //! What is read of the relations of one side: large ones in several parts, where the server can read a part alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio_postgres::types::Type;
 
+use super::super::session::Snapshot;
 use super::reader::Task;
 use super::rows::Question;
 use crate::error::Error;
@@ -23,9 +24,27 @@ from unnest($1::pg_catalog.text[]) with ordinality r(name, position)
 join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(r.name)
 where c.relkind in ('r', 'm')";
 
-/// The tasks that read all of `relations` on the side of `client`.
-pub(super) async fn tasks(client: &Client, relations: &[&Relation], question: Question) -> Result<Vec<Task>, Error> {
+/// The tasks that read all of `relations` on the side of `snapshot`.
+pub(super) async fn tasks(
+    snapshot: &Snapshot<'_>,
+    relations: &[&Relation],
+    question: Question,
+) -> Result<Vec<Task>, Error> {
+    let client = snapshot.holder();
     let sizes = sizes(client, relations).await?;
+    let divisible: Vec<(usize, &Relation)> = relations
+        .iter()
+        .enumerate()
+        .filter(|(item, relation)| {
+            let large = sizes.get(item).is_some_and(|&(bytes, _)| bytes >= 2 * PART);
+            large && on_side(relation, client.side()).condition.is_none()
+        })
+        .map(|(item, relation)| (item, *relation))
+        .collect();
+    // Between two parts, a table that is rewritten would move rows out of blocks that are still to be read.
+    let kept = snapshot.keep_rows(&divisible.iter().map(|(_, relation)| *relation).collect::<Vec<_>>()).await?;
+    let divided: HashSet<usize> =
+        divisible.iter().zip(kept).filter(|(_, kept)| *kept).map(|((item, _), _)| *item).collect();
     let mut tasks = Vec::new();
     for (item, relation) in relations.iter().enumerate() {
         let here = on_side(relation, client.side());
@@ -37,7 +56,7 @@ pub(super) async fn tasks(client: &Client, relations: &[&Relation], question: Qu
             query: question.of(relation, here, blocks),
         };
         match sizes.get(&item) {
-            Some(&(bytes, blocks)) if bytes >= 2 * PART && here.condition.is_none() => {
+            Some(&(bytes, blocks)) if divided.contains(&item) => {
                 // What is stored out of line counts with the row that it belongs to, so that the blocks of one part can be few.
                 let parts = Blocks::divide(blocks, bytes / PART);
                 let each = bytes / parts.len().max(1) as u64;

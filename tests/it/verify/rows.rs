@@ -184,3 +184,26 @@ fn what_may_not_be_read_fails_the_run_and_hides_nothing() {
     assert_eq!((&document["exit_code"], &compared["tables"]), (&1.into(), &1.into()));
     assert_eq!(compared["failures"].as_array().map(Vec::len), Some(2), "{outcome}");
 }
+
+#[test]
+fn a_table_that_is_read_in_parts_stays_as_it_is_until_it_is_compared() {
+    let Some(pair) = Pair::start() else { return };
+    if pair.source.value("postgres", "SHOW server_version_num").as_str() < "140000" {
+        // Parts cannot be read by themselves.
+        return;
+    }
+    for cluster in [&pair.source, &pair.target] {
+        cluster.create_database("app");
+        cluster.sql(
+            "app",
+            "CREATE TABLE large (id int, text text);
+             ALTER TABLE large ALTER text SET STORAGE PLAIN;
+             INSERT INTO large SELECT n, repeat('x', 7000) FROM generate_series(1, 20000) n",
+        );
+    }
+    // The one that reads, and the one that keeps the rows where they are.
+    let both = "(SELECT count(DISTINCT pid) = 2 FROM pg_locks WHERE relation = 'large'::regclass AND granted)";
+    let run = verify(&pair).arg("--jobs=1").spawn();
+    pair.target.wait_until("app", both);
+    run.wait().expect_code(0);
+}
