@@ -8,13 +8,13 @@
     BENCH_DIR=…          where data is kept between runs; default: /var/tmp/pg_migrate-bench
     BENCH_RESULTS=…      go on with this file of results instead of beginning a new one
     BENCH_TIMEOUT=3600   seconds after which a tool has failed
-    BENCH_PAUSE=65       seconds between the removal of a server and the next run: ext4 does not use an inode again before a minute has
-                         passed since its file was removed, and searches long for others; of a run that creates thousands of files
-                         that was up to a third of the time
     PG_MIGRATE=…         the program; default: target/release/pg_migrate
 
 Results are lines of JSON, one for each run, written at once: an interrupted benchmark can be rendered (render.py), and be
 continued. Every run begins with a new, empty target server, both servers' checkpoints done, and the source's files in memory.
+
+Targets of earlier runs stay until the end, their files emptied: ext4 does not use an inode again before a minute has passed since
+its file was removed, and searches long for others; of a run that creates thousands of files that was up to a third of the time.
 """
 
 import datetime
@@ -37,6 +37,8 @@ from cluster import Cluster
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 JOBS = "4"
+# RECENTCY_MIN in fs/ext4/ialloc.c is 60.
+REUSED_AFTER_SECONDS = 65
 
 
 def names(directory, suffix=""):
@@ -89,6 +91,8 @@ class Bench:
         self.results = os.environ.get("BENCH_RESULTS", f"{self.directory}/results/{started}.jsonl")
         self.empty = Cluster(f"{self.directory}/empty")
         self.target = Cluster(f"{self.directory}/target")
+        self.spent = f"{self.directory}/spent"
+        self.removed = f"{self.directory}/removed"
 
     def source(self, name):
         """The cluster with this data set, running; built if it has not been, or not from what the file says now."""
@@ -114,15 +118,37 @@ class Bench:
 
     def new_target(self, source):
         """An empty target server, and a source as quiet as at first."""
-        self.target.remove()
+        self.spend_target()
         drop_leftovers(source)
-        time.sleep(float(os.environ.get("BENCH_PAUSE", "65")))
         self.target.copy_of(self.empty)
         self.target.start()
+        os.sync()
         for side in (source, self.target):
             side.psql("postgres", "--command", "CHECKPOINT")
         # Into the page cache; a file that the server replaces meanwhile does not matter.
         cluster.call("sh", "-c", f"cat '{source.data}'/base/*/* >/dev/null 2>&1 || true")
+
+    def spend_target(self):
+        """Takes the last run's target out of the way."""
+        self.target.stop("immediate")
+        if os.path.exists(self.target.directory):
+            cluster.call("mkdir", "-p", self.spent)
+            kept = f"{self.spent}/{len(os.listdir(self.spent))}"
+            cluster.call("mv", self.target.directory, kept)
+            cluster.call("find", kept, "-type", "f", "-size", "+0", "-exec", "truncate", "--size=0", "{}", "+")
+
+    def remove_spent(self):
+        """Removes all targets. The next benchmark waits until that is over for ext4, too."""
+        self.spend_target()
+        if os.path.exists(self.spent):
+            cluster.call("rm", "-rf", self.spent)
+            cluster.call("touch", self.removed)
+
+    def wait_for_inodes(self):
+        """Waits until those of the files that the last benchmark removed are used again."""
+        if os.path.exists(self.removed):
+            seconds = os.path.getmtime(self.removed) + REUSED_AFTER_SECONDS - time.time()
+            time.sleep(min(max(seconds, 0), REUSED_AFTER_SECONDS))
 
     def environment(self, source=None, scratch=None):
         return {
@@ -197,6 +223,16 @@ class Bench:
         self.write({"machine": machine(), "server": cluster.version(),
                     "source": cluster.SOURCE_SETTINGS, "target": cluster.TARGET_SETTINGS, "scale": self.scale})  # fmt: skip
         self.empty.create(cluster.TARGET_SETTINGS)
+        try:
+            self.remove_spent()
+            self.wait_for_inodes()
+            self.rounds(tools)
+        finally:
+            self.remove_spent()
+        say(f"results: {self.results}")
+        print(render.text(render.Results([self.results])))
+
+    def rounds(self, tools):
         for round_ in range(int(os.environ.get("BENCH_ROUNDS", "3"))):
             for name in chosen("BENCH_SETS", names("sets", ".sql")):
                 source = self.source(name)
@@ -210,10 +246,8 @@ class Bench:
                         end = f", FAILED: {took['failure']}" if took["failure"] else ""
                         say(f"set {name} round {round_ + 1} {tool.name}: {took['seconds']:.1f} s{end}")
                 finally:
-                    self.target.remove()
+                    self.spend_target()
                     source.stop()
-        say(f"results: {self.results}")
-        print(render.text(render.Results([self.results])))
 
 
 def rotated(tools, round_):

@@ -173,7 +173,7 @@ pub struct Table {
     pub rows: Option<u64>,
     /// Its indexes.
     pub indexes: u64,
-    /// Whether it has at least one row; only asked on the target, of tables that the source has too.
+    /// Whether it has at least one row on its own server; only asked on the target, of tables that the source has too.
     pub has_rows: bool,
     /// Triggers that fire even while replication applies changes (ENABLE ALWAYS or REPLICA).
     pub replica_triggers: Vec<String>,

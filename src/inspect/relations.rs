@@ -180,7 +180,7 @@ pub(super) async fn sequences(client: &Client, members: &BTreeMap<u32, Member>) 
 /// Tables asked in one statement.
 const TABLES_AT_ONCE: usize = 500;
 
-/// Sets [`Table::has_rows`] of the target's tables that the source has too.
+/// Sets [`Table::has_rows`] of the target's tables that the source has too. Foreign partitions are left out.
 pub(super) async fn look_for_rows(
     target: &Server,
     user: &User,
@@ -188,12 +188,25 @@ pub(super) async fn look_for_rows(
     on_source: &DatabaseFacts,
     on_target: &mut DatabaseFacts,
 ) -> Result<(), PgError> {
+    // To look into a foreign partition means to ask the server that has it, if there is one.
+    let partly_foreign: BTreeSet<QualifiedName> = on_target
+        .tables
+        .iter()
+        .filter(|table| table.kind == TableKind::Foreign)
+        .flat_map(|table| table.ancestors.iter().cloned())
+        .collect();
     let common: BTreeSet<&QualifiedName> = on_source.tables.iter().map(|table| &table.name).collect();
     let mut asked: Vec<&mut Table> = on_target
         .tables
         .iter_mut()
-        .filter(|table| matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned))
-        .filter(|table| table.readable && !table.hides_rows_from(user) && common.contains(&table.name))
+        .filter(|table| match table.kind {
+            TableKind::Ordinary => {
+                common.contains(&table.name) || table.ancestors.iter().any(|it| partly_foreign.contains(it))
+            }
+            TableKind::Partitioned => common.contains(&table.name) && !partly_foreign.contains(&table.name),
+            TableKind::Foreign => false,
+        })
+        .filter(|table| table.readable && !table.hides_rows_from(user))
         .collect();
     if asked.is_empty() {
         return Ok(());
@@ -212,6 +225,11 @@ pub(super) async fn look_for_rows(
         for (table, answer) in some.iter_mut().zip(answers) {
             table.has_rows = answer;
         }
+    }
+    let filled = on_target.tables.iter().filter(|table| table.has_rows).flat_map(|table| table.ancestors.clone());
+    let filled: BTreeSet<QualifiedName> = filled.collect();
+    for table in on_target.tables.iter_mut().filter(|table| partly_foreign.contains(&table.name)) {
+        table.has_rows = filled.contains(&table.name);
     }
     Ok(())
 }

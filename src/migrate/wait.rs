@@ -198,7 +198,7 @@ impl<'a> Watch<'a> {
                     "replication did not catch up within {} s: {} of {} tables are ready, {lag} bytes behind",
                     limit.as_secs(),
                     reading.ready,
-                    reading.tables.max(reading.published)
+                    reading.tables
                 );
                 return Err(Error::new(Kind::Timeout, message));
             }

@@ -116,7 +116,7 @@ pub async fn restore(
     request: RestoreRequest<'_>,
     cancel: &CancellationToken,
 ) -> Result<RestoreOutcome, ToolError> {
-    let list = list_file(request.list).map_err(ToolError::List)?;
+    let list = list_file(request.archive, request.list).map_err(ToolError::List)?;
     // Without --verbose it does not say which entry an error is about.
     let mut command =
         ToolCommand::new(&tools.pg_restore).arg("--verbose").arg("--no-tablespaces").option("--use-list", list.path());
@@ -144,9 +144,9 @@ pub async fn restore(
     Ok(RestoreOutcome { errors, ending, status: finished.status, last_words: last_words.into_lines() })
 }
 
-/// A file for `--use-list`.
-pub(super) fn list_file(list: &str) -> std::io::Result<NamedTempFile> {
-    let mut file = NamedTempFile::with_prefix("pg_migrate-list-")?;
+/// A file for `--use-list`, beside the archive: that directory goes also when this program is killed.
+pub(super) fn list_file(archive: &Path, list: &str) -> std::io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::with_prefix_in("list-", archive.parent().unwrap_or(Path::new(".")))?;
     file.write_all(list.as_bytes())?;
     Ok(file)
 }

@@ -115,7 +115,7 @@ pub async fn script(
     if list.is_empty() {
         return Ok(Script::default());
     }
-    let list = list_file(list).map_err(ToolError::List)?;
+    let list = list_file(archive, list).map_err(ToolError::List)?;
     let text = ToolCommand::new(&tools.pg_restore)
         .arg("--verbose")
         .option("--file", "-")

@@ -59,7 +59,7 @@ impl SqlFile {
         path: &Path,
         cancel: &CancellationToken,
     ) -> Result<Self, ToolError> {
-        let list = list_file(list).map_err(ToolError::List)?;
+        let list = list_file(archive, list).map_err(ToolError::List)?;
         // Only with --verbose comments say which entry follows.
         let mut command = ToolCommand::new(&tools.pg_restore)
             .arg("--verbose")
@@ -137,7 +137,7 @@ struct Division {
     all_settings: Vec<String>,
     /// By name.
     in_force: Vec<(String, String)>,
-    /// Where the last piece ends, if not where the next one begins.
+    /// Where the last piece ends, if that is before the next one begins.
     end: Option<u64>,
     /// Where the part in memory begins.
     offset: u64,
@@ -208,6 +208,8 @@ impl Division {
                 self.end.get_or_insert(self.offset + at as u64);
             }
             if let Some((name, length)) = session_setting(rest) {
+                // It is for the entries that follow here, which are not always those that are created next.
+                self.end.get_or_insert(self.offset + at as u64);
                 let statement = String::from_utf8_lossy(&rest[..length]).into_owned();
                 self.in_force.retain(|(known, _)| *known != name);
                 self.in_force.push((name, statement));
@@ -227,7 +229,7 @@ impl Division {
         })
     }
 
-    /// The last piece ends before `at` of the part in memory, or where a command of psql stands.
+    /// The last piece ends before `at` of the part in memory, or where a command of psql or a setting stands.
     fn close(&mut self, at: usize) {
         let end = self.end.take().unwrap_or(self.offset + at as u64);
         if let Some(last) = self.pieces.last_mut() {
@@ -354,7 +356,7 @@ COMMENT ON TABLE "public"."a" IS '
         assert!(definition.trim_start().starts_with("CREATE TABLE"), "{definition}");
         let together = file.text([table, comment]).unwrap().unwrap();
         assert_eq!(together.matches(set).count(), 1, "{together}");
-        assert!(!file.text([function]).unwrap().unwrap().starts_with("SET"));
+        assert!(!file.text([function]).unwrap().unwrap().contains(set), "that is the table's");
     }
 
     #[test]

@@ -31,7 +31,11 @@ fn ended(case: &Case<'_>) -> Vec<Found> {
                 }
             };
             Found::error(database.subject(), message)
-                .fix(format!("leave it out with --filtered-db {}; or, to begin again, {again}", database.name))
+                .fix(format!(
+                    "leave it out with --filtered-db {}, let pg_migrate verify say what it may lack, and pg_migrate cleanup \
+                     drop what is left of its replication; or, to begin again, {again}",
+                    database.name
+                ))
         })
         .collect()
 }

@@ -40,8 +40,11 @@ fn rows(case: &Case<'_>) -> Vec<Found> {
             let message =
                 format!("Table {} in database '{}' of the target already has rows", target.name, database.name);
             let truncate = database.on_target(sql!("TRUNCATE {}", target.name));
-            Found::error(database.table(&target.name), message)
-                .fix(format!("{truncate}; or --append to add to them, or --skip-table to leave them alone"))
+            Found::error(database.table(&target.name), message).fix(format!(
+                "{truncate}; or --append to add to them, or --skip-table to leave them alone; or, if pg_migrate verify finds \
+                 the whole database migrated already, --filtered-db {}",
+                database.name
+            ))
         })
         .collect()
 }

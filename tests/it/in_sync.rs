@@ -353,3 +353,19 @@ fn a_materialized_view_that_cannot_be_refreshed_is_named_and_keeps_nothing_else_
     assert_eq!(pair.target.value("app", "SELECT id::text FROM sound"), "7");
     pair.assert_nothing_left();
 }
+
+#[test]
+fn a_table_that_is_dropped_after_it_was_copied_is_not_waited_for() {
+    let Some(pair) = Pair::start() else { return };
+    create_gated(&pair.source, "app", 10);
+    pair.target.create_database("app");
+    let gate = Gate::Index.close(&pair.target, "app");
+    let run = pair.migrate().spawn();
+    gate.wait_for_somebody(&pair.target, "app");
+    pair.target.wait_until("app", "EXISTS (SELECT FROM plain)");
+    pair.source.sql("app", "DROP TABLE plain");
+    gate.open();
+    run.wait().expect_code(1).expect_stderr("the subscription has 1 of the 2 tables that were published");
+    pair.migrate().args(FINISH).run().expect_code(0);
+    assert_eq!(pair.target.value("app", "SELECT to_regclass('plain') IS NULL"), "t");
+}

@@ -84,3 +84,27 @@ fn what_is_refused_once_among_many_tables_is_tried_again() {
     pair.target.sql("app", "DROP EVENT TRIGGER refuse; DROP SCHEMA guard CASCADE");
     pair.assert_equal("app");
 }
+
+/// What children need of their parent is being changed while another session creates one of them: it goes on with others.
+#[test]
+fn each_table_gets_its_access_method_whichever_was_created_before_it() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        "CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler;
+         CREATE TABLE parent (id int);
+         DO $$
+         BEGIN
+             FOR i IN 1000..1699 LOOP
+                 EXECUTE format('CREATE TABLE t%s_a () INHERITS (parent) USING other', i);
+                 EXECUTE format('CREATE TABLE t%s_b (id int)', i);
+             END LOOP;
+         END $$",
+    );
+    pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
+    const METHODS: &str = "SELECT string_agg(DISTINCT right(relname, 2) || ' ' || amname, ', ')
+                           FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relname LIKE 't1%'";
+    assert_eq!(pair.source.value("app", METHODS), "_a other, _b heap");
+    assert_eq!(pair.target.value("app", METHODS), "_a other, _b heap");
+}

@@ -186,3 +186,26 @@ fn files_of_a_killed_run_go_with_the_next_one_and_those_of_a_living_run_stay() {
     migrate().run().expect_code(0);
     assert_eq!(left(), 0);
 }
+
+#[test]
+fn a_run_that_is_killed_while_pg_restore_is_at_work_has_no_file_elsewhere() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    // What may hold a password is left to pg_restore.
+    pair.source.sql("app", "CREATE FOREIGN DATA WRAPPER wrapper; CREATE TABLE t AS SELECT 1 AS id");
+    pair.target.create_database("app");
+    let scratch = tempfile::tempdir().unwrap();
+    let left = || fs::read_dir(scratch.path()).unwrap().count();
+    let temporary = scratch.path().to_str().unwrap();
+    let migrate = || pair.migrate().args(["-f", "postgres", "--force-method", "dump"]).env("TMPDIR", temporary);
+    let holder = pair.target.session("app");
+    holder.sql("BEGIN; CREATE FOREIGN DATA WRAPPER wrapper");
+    let run = migrate().spawn();
+    pair.target.wait_until("app", "EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)");
+    run.signal("KILL");
+    assert_eq!(run.wait_for_exit(), Some(9));
+    assert_eq!(left(), 1, "the directory of the run");
+    holder.sql("ROLLBACK");
+    migrate().run().expect_code(0);
+    assert_eq!(left(), 0);
+}

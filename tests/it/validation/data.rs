@@ -68,7 +68,7 @@ fn rows_on_the_target_are_kept_unless_the_user_says_otherwise() {
     let refusal = "Table public.orders in database 'shop' of the target already has rows";
     let outcome = expect_errors(pair.migrate().run(), &[refusal]);
     let [cure] = cures(&outcome, "target-rows")[..] else { panic!("{outcome}") };
-    let expected = r#"target database "shop": TRUNCATE "public"."orders"; or --append to add to them, or --skip-table to leave them alone"#;
+    let expected = r#"target database "shop": TRUNCATE "public"."orders"; or --append to add to them, or --skip-table to leave them alone; or, if pg_migrate verify finds the whole database migrated already, --filtered-db shop"#;
     assert_eq!(cure, expected);
     pair.migrate().args(["--skip-table", "shop.public.orders", "--force-method", "dump"]).run().expect_code(0);
     assert_eq!(pair.target.value("shop", "SELECT string_agg(note, ',') FROM orders"), "target");
@@ -101,6 +101,31 @@ fn rows_in_partitions_and_behind_row_security_of_the_target_are_no_surprise() {
             "Row level security of table public.secured in database 'shop' of the target keeps us from loading it",
         ],
     );
+}
+
+#[test]
+fn the_server_of_a_foreign_partition_is_not_asked_for_rows() {
+    let Some(pair) = Pair::start() else { return };
+    for cluster in [&pair.source, &pair.target] {
+        cluster.create_database("shop");
+        cluster.sql(
+            "shop",
+            "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+             CREATE TABLE events (id int) PARTITION BY LIST (id);
+             CREATE TABLE near PARTITION OF events FOR VALUES IN (1) PARTITION BY LIST (id);
+             CREATE TABLE here PARTITION OF near DEFAULT;
+             CREATE FOREIGN TABLE far PARTITION OF events FOR VALUES IN (2) SERVER nowhere;
+             CREATE TABLE plain (id int)",
+        );
+        cluster.sql("shop", "INSERT INTO here VALUES (1)");
+    }
+    expect_errors(
+        pair.migrate().args(["--force-method", "dump"]).run(),
+        &["Table public.here in database 'shop' of the target already has rows"],
+    );
+    pair.target.sql("shop", "TRUNCATE here");
+    pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
+    assert_eq!(pair.target.value("shop", "SELECT count(*) FROM here"), "1");
 }
 
 #[test]
