@@ -98,9 +98,6 @@ async fn look(
         .buffered(at_once)
         .try_collect()
         .await?;
-    if let Ok(f) = std::env::var("FACTS") {
-        let _ = std::fs::write(f, format!("{:#?}", facts.databases));
-    }
     Ok(facts)
 }
 
