@@ -16,6 +16,10 @@ use crate::pg::{Client, CopyIn, CopyOut, PgError, Prepared};
 use crate::sql;
 use crate::sql::{Literal, Sql};
 
+/// How long a table of the source may be locked by somebody else. Who waits for the snapshot's own lock on it, to rewrite it for
+/// example, makes all others wait behind him: neither would ever come to an end.
+const LOCK_TIMEOUT: &str = "60s";
+
 /// What is at the target before the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::migrate) enum Load {
@@ -40,7 +44,8 @@ impl Sessions {
     pub(in crate::migrate) async fn open(context: &Context, database: &str, snapshot: &str) -> Result<Self, Error> {
         let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
         let begin = sql!(
-            "begin isolation level repeatable read read only; set transaction snapshot {}",
+            "set lock_timeout = {}; begin isolation level repeatable read read only; set transaction snapshot {}",
+            Literal::new(LOCK_TIMEOUT),
             Literal::new(snapshot)
         );
         source.run("use the snapshot", begin).await?;
