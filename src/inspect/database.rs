@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, indexes, materialized_views, operator_families, relations, reserved, storage, types};
+use super::{Purpose, indexes, materialized_views, members, operator_families, relations, reserved, storage, types};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Moment, Probe, Publication,
     Side, Subscription,
@@ -20,15 +20,15 @@ pub(super) async fn inspect(
     ours: &ReplicationNames,
     purpose: Purpose,
 ) -> Result<DatabaseFacts, PgError> {
-    let (extensions, languages, tables, sequences, materialized_views) = tokio::try_join!(
-        extensions(client),
-        languages(client),
-        relations::tables(client, ours),
-        relations::sequences(client),
+    let (extensions, languages, members) =
+        tokio::try_join!(extensions(client), languages(client), members::members(client))?;
+    let (tables, sequences, materialized_views) = tokio::try_join!(
+        relations::tables(client, ours, &members),
+        relations::sequences(client, &members),
         materialized_views::materialized_views(client),
     )?;
     let (types, event_triggers, publications, subscriptions, storage, summary) = tokio::try_join!(
-        types::types(client),
+        types::types(client, &tables),
         event_triggers(client),
         publications(client, ours),
         subscriptions(client),
@@ -131,31 +131,29 @@ async fn event_triggers(client: &Client) -> Result<Vec<EventTrigger>, PgError> {
     rows.iter().map(|row| Ok(EventTrigger { name: client.get(row, 0)?, extension: client.get(row, 1)? })).collect()
 }
 
-/// The tables are only asked of our own publications: the view is slow where there are many.
 const PUBLICATIONS: &str = "
-select p.pubname::text, p.puballtables,
-       case when p.pubname in ($1, $2) then array(
-           select part.name
-           from pg_catalog.pg_publication_tables t,
-                unnest(array[t.schemaname::text, t.tablename::text]) with ordinality part(name, position)
-           where t.pubname = p.pubname order by t.schemaname, t.tablename, part.position)
-       else '{}' end
-from pg_catalog.pg_publication p order by 1";
+select p.pubname::text, p.puballtables, p.pubname in ($1, $2) from pg_catalog.pg_publication p order by 1";
 
+const PUBLISHED: &str = "
+select t.schemaname::text, t.tablename::text from pg_catalog.pg_publication_tables t where t.pubname = $1 order by 1, 2";
+
+/// The tables are only asked of our own publications: the view is slow where there are many.
 async fn publications(client: &Client, ours: &ReplicationNames) -> Result<Vec<Publication>, PgError> {
     let names = (ours.publication.as_str(), ours.insert_publication.as_str());
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
         &[(&names.0, Type::TEXT), (&names.1, Type::TEXT)];
-    let rows = client.query("list publications", PUBLICATIONS, parameters).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Publication {
-                name: client.get(row, 0)?,
-                all_tables: client.get(row, 1)?,
-                tables: relations::names_in_pairs(&client.get::<Vec<String>>(row, 2)?),
-            })
-        })
-        .collect()
+    let mut publications = Vec::new();
+    for row in client.query("list publications", PUBLICATIONS, parameters).await? {
+        let (name, all_tables): (String, bool) = (client.get(&row, 0)?, client.get(&row, 1)?);
+        let mut tables = Vec::new();
+        if client.get(&row, 2)? {
+            for row in client.query("list published tables", PUBLISHED, &[(&name, Type::TEXT)]).await? {
+                tables.push(QualifiedName::new(client.get::<String>(&row, 0)?, client.get::<String>(&row, 1)?));
+            }
+        }
+        publications.push(Publication { name, all_tables, tables });
+    }
+    Ok(publications)
 }
 
 const SUBSCRIPTIONS: &str = "

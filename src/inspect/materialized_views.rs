@@ -43,8 +43,11 @@ where w.ev_class >= $1 and (
 /// Materialized views, each after those it reads, directly or through views.
 pub(super) async fn materialized_views(client: &Client) -> Result<Vec<MaterializedView>, PgError> {
     let first: &[(&(dyn ToSql + Sync), Type)] = &[(&FIRST_USER_OID, Type::OID)];
-    let (rows, edges, callers) = tokio::try_join!(
-        client.query("list materialized views", MATERIALIZED_VIEWS, &[]),
+    let rows = client.query("list materialized views", MATERIALIZED_VIEWS, &[]).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (edges, callers) = tokio::try_join!(
         client.query("list what views read", READS, first),
         client.query("list views that call functions", CALLERS, first),
     )?;

@@ -1,11 +1,15 @@
 //! The questions to both servers. Asks, and judges nothing: whatever cannot be answered becomes a fact of its own.
 
+mod columns;
 mod database;
 mod dependents;
+mod identities;
 mod indexes;
 mod materialized_views;
+mod members;
 mod operator_families;
 mod parameters;
+mod partitions;
 mod probe;
 mod relations;
 mod reserved;
