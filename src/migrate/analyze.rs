@@ -13,7 +13,7 @@ use crate::sql;
 use crate::sql::{QualifiedName, Sql};
 
 /// Tables that are analyzed by one statement, and their bytes: a round trip each would take longer than small ones need.
-const TOGETHER: usize = 50;
+pub(super) const TOGETHER: usize = 50;
 const TOGETHER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A table to analyze.

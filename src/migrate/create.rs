@@ -52,7 +52,9 @@ pub(super) async fn prepare(context: &Context, database: &str, migration: &Migra
         empty(context, database, &tables).await?;
     }
     let client = context.target.connect(database).await?;
-    for what in privileges::take_back(&client).await? {
+    let is_new = matches!(migration.creation, Creation::Create(_) | Creation::Recreate(_));
+    let lent = if is_new { Vec::new() } else { privileges::take_back(&client).await? };
+    for what in lent {
         tracing::info!(target: logger::TARGET, "{}: taken back: {what}", logger::database(database));
     }
     let origin = match &migration.creation {

@@ -166,6 +166,8 @@ impl<'a> Run<'a> {
         self.stage(Stage::Copy);
         let target = archive.session(context).await?;
         let (large_objects, shares) = Carrying::divide(context, &snapshot, &target, &migration.rights.owners).await?;
+        drop(target);
+        archive.leave_session(context).await;
         let load = if matches!(migration.creation, Creation::UseFilled) { Load::Add } else { Load::Fresh };
         let tables = copy::Work::tables(&content.tables, load);
         let work: Vec<_> = tables.chain(shares.into_iter().map(copy::Work::LargeObjects)).collect();
@@ -341,7 +343,10 @@ impl<'a> Run<'a> {
         let (context, name) = (self.context, self.database.name.as_str());
         self.stage(Stage::Analyze);
         let carried = match archive {
-            Some(archive) => statistics::carry(context, archive, migration).await?,
+            Some(archive) => {
+                archive.leave_session(context).await;
+                statistics::carry(context, archive, migration).await?
+            }
             None => Carried::default(),
         };
         self.notice_all(carried.notices);

@@ -22,26 +22,27 @@ pub(super) fn table(name: &'static str) -> QualifiedName {
 
 /// Begins a journal, replacing that of an earlier run.
 pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigin) -> Result<(), PgError> {
+    // An earlier run's stay until the source's replace them. A database that was created just now has none.
+    let large_objects = origin != JournalOrigin::Created && has_large_objects(client).await?;
     let origin = match origin {
         JournalOrigin::Created => "created",
         JournalOrigin::Empty => "empty",
         JournalOrigin::Filled => "filled",
     };
-    // An earlier run's stay until the source's replace them.
-    let large_objects = has_large_objects(client).await?;
     let schema = Ident::new(JOURNAL_SCHEMA);
+    // Of type name where that is long enough: for text the server makes two more relations for a table, and drops them.
     let create = sql!(
         "begin; \
          drop schema if exists {} cascade; \
          create schema {}; \
          comment on schema {} is {}; \
-         create table {} (migration text not null, origin text not null, complete bool not null, \
+         create table {} (migration name not null, origin name not null, complete bool not null, \
                           large_objects bool not null, format int not null, \
                           system_identifier int8, moment text, transactions text); \
-         create table {} (schema_name text not null, table_name text not null, rows int8 not null, bytes int8 not null, \
+         create table {} (schema_name name not null, table_name name not null, rows int8 not null, bytes int8 not null, \
                           appended bool not null, \
                           committed timestamptz not null default pg_catalog.now()); \
-         create table {} (schema_name text not null, role_name text not null); \
+         create table {} (schema_name name not null, role_name name not null); \
          insert into {} values ({}, {}, false, {}, 1); \
          commit",
         schema,

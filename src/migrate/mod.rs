@@ -14,6 +14,7 @@ mod extensions;
 mod finish;
 mod foreign_keys;
 mod goal;
+mod helping;
 mod identity;
 mod journal;
 mod large_objects;

@@ -78,6 +78,11 @@ select exists (
     where n.nspname = $1 and r.rolname = $2 and pg_catalog.pg_has_role(n.nspowner, 'USAGE')
       and not pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE'))";
 
+/// Whether somebody may need a loan.
+pub(super) fn may_lend(context: &Context, rights: &Rights) -> bool {
+    !context.target_superuser && rights.owners.kept
+}
+
 /// Lends CREATE on schemas, where it is needed, to those who become owners of what is in them: unless a superuser gives it to
 /// them, they need that. On the source they had it once, or a superuser gave it to them. Returns whether there is anything to
 /// take back.
@@ -85,9 +90,6 @@ select exists (
 /// Every loan is committed together with its record in the journal: whatever ends the run, what is lent is known.
 pub(super) async fn lend(context: &Context, client: &Client, rights: &Rights) -> Result<bool, Error> {
     let mut lent = false;
-    if context.target_superuser || !rights.owners.kept {
-        return Ok(lent);
-    }
     let source = context.source.connect(client.database()).await?;
     for row in source.query("list owners of objects", OWNERS, &[]).await? {
         let (schema, owner): (String, String) = (source.get(&row, 0)?, source.get(&row, 1)?);

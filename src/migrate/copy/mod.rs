@@ -95,8 +95,9 @@ impl Pool {
 
 async fn work(context: Arc<Context>, queue: Arc<Queue>) {
     let mut sessions: Option<Sessions> = None;
+    let mut next = None;
     loop {
-        let item = match queue.take_now(sessions.as_ref().map(Sessions::database)) {
+        let item = match next.take() {
             Some(item) => item,
             None => {
                 // A worker that waits must not keep the snapshot, and with it the source's dead rows and its lock on
@@ -122,7 +123,7 @@ async fn work(context: Arc<Context>, queue: Arc<Queue>) {
             // Whatever state they are in: ended sessions roll back.
             sessions = None;
         }
-        queue.done(item, outcome.into());
+        next = queue.done(item, outcome.into(), sessions.as_ref().map(Sessions::database));
     }
 }
 

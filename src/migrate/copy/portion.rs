@@ -55,9 +55,10 @@ pub(super) fn portions(table: &TablePlan, load: Load) -> Vec<Portion> {
 const FROZEN_FROM: u64 = 1024 * 1024;
 
 /// Together in one transaction: at most so many smaller tables, and so many bytes of them. Each costs a few round trips and a
-/// commit by itself, which is more than its rows do. What has to be done again after one of them failed is little.
+/// commit by itself, which is more than its rows do. What has to be done again after one of them failed is little, and what
+/// follows the rows, while others are copied, begins soon.
 const TOGETHER: usize = 64;
-const TOGETHER_BYTES: u64 = FROZEN_FROM;
+const TOGETHER_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Puts what is small together: see [`Portion::is_light`].
 pub(super) fn gather(portions: impl IntoIterator<Item = Portion>) -> Vec<Vec<Portion>> {
@@ -164,7 +165,9 @@ pub(super) mod tests {
         assert_eq!(all(&small, Load::Fresh), [64, 6]);
         assert_eq!(all(&small[..3], Load::Replace), [1, 1, 1]);
         let some = [table("a", 600_000), table("b", 5 << 30), table("c", 600_000), table("d", 1)];
-        assert_eq!(all(&some, Load::Fresh), [1, 1, 2]);
+        assert_eq!(all(&some, Load::Fresh), [1, 3]);
+        let larger: Vec<_> = (0..9).map(|_| table("t", 1_000_000)).collect();
+        assert_eq!(all(&larger, Load::Fresh), [4, 4, 1]);
         let configuration = TablePlan { configuration: true, ..table("e", 1) };
         assert_eq!(all(&[configuration, table("f", 1)], Load::Fresh), [1, 1]);
     }

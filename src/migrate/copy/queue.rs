@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
@@ -10,18 +9,9 @@ use tokio_postgres::error::SqlState;
 
 use super::Work;
 use crate::error::Error;
+use crate::migrate::helping::{EACH_TABLE, Patience, WORTH_HELPING};
 use crate::pg::Cause;
 use crate::sql::QualifiedName;
-
-/// From how much on that is left to do in a database another worker comes to help. Its two sessions cost each server as much
-/// as some megabytes of rows do, and databases that are at work at the same time are as many as workers.
-const WORTH_HELPING: u64 = 16 * 1024 * 1024;
-
-/// What a table costs besides its rows, as bytes of them.
-const EACH_TABLE: u64 = 128 * 1024;
-
-/// Where less is left, others help all the same when it takes longer than it should: something may be in its way.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a worker does at once.
 pub(super) struct Item {
@@ -51,6 +41,8 @@ struct Batch {
     in_work: usize,
     /// The [effort] of what is waiting, in work or postponed.
     left: u64,
+    /// With those who are at work here.
+    patience: Patience,
     /// Refused by a check or a foreign key; tried again when the others are copied.
     postponed: Vec<Work>,
     /// Why the last of them was refused.
@@ -90,27 +82,20 @@ impl Queue {
         outcome.unwrap_or_else(|_| Err(crate::migrate::cancelled()))
     }
 
-    /// The next work for a worker whose sessions are in `here`; `None` when none waits.
-    pub(super) fn take_now(&self, here: Option<&str>) -> Option<Item> {
-        self.state().take(here, false)
-    }
-
     /// Waits for the next work; `None` when no more will come.
     pub(super) async fn take(&self) -> Option<Item> {
-        let mut impatient_from: Option<Instant> = None;
         loop {
             let changed = self.changed.notified();
-            {
+            let impatient_from = {
                 let mut state = self.state();
-                if let Some(item) = state.take(None, impatient_from.is_some_and(|from| from <= Instant::now())) {
+                if let Some(item) = state.take(None, Instant::now()) {
                     return Some(item);
                 }
                 if state.closed {
                     return None;
                 }
-                impatient_from =
-                    if state.is_waiting() { impatient_from.or_else(|| Some(Instant::now() + PATIENCE)) } else { None };
-            }
+                state.impatient_from()
+            };
             match impatient_from {
                 Some(from) => drop(tokio::time::timeout_at(from, changed).await),
                 None => changed.await,
@@ -120,40 +105,16 @@ impl Queue {
 
     /// Records how it went. The first failure takes what else waits of the database out of the queue; but what was only tried
     /// too early is tried again when the others are there, and before that each by itself where several were copied together.
-    pub(super) fn done(&self, item: Item, outcome: Outcome) {
+    ///
+    /// A worker that has sessions, which are in `here`, gets the next work at once, before another one could see a database
+    /// where nobody is at work.
+    pub(super) fn done(&self, item: Item, outcome: Outcome, here: Option<&str>) -> Option<Item> {
         let mut state = self.state();
-        let Some(batch) = state.batches.get_mut(&item.database) else { return };
-        batch.in_work -= 1;
-        if matches!(outcome, Outcome::Done(_)) {
-            batch.left = batch.left.saturating_sub(effort(&item.work));
-        }
-        let finished = match (outcome, item.work) {
-            (Outcome::Done(complete), _) => {
-                batch.progress = true;
-                batch.tell(complete);
-                batch.next_round()
-            }
-            (Outcome::TooEarly(_), Work::Rows(portions)) if portions.len() > 1 => {
-                batch.waiting.extend(portions.into_iter().map(|portion| Work::Rows(vec![portion])));
-                batch.waiting.sort_by_key(Work::bytes);
-                None
-            }
-            (Outcome::TooEarly(error), work) => {
-                batch.postponed.push(work);
-                batch.refusal = Some(error);
-                batch.next_round()
-            }
-            (Outcome::Failed(error), _) => Some(Err(error)),
-        };
-        let Some(outcome) = finished else {
-            self.changed.notify_waiters();
-            return;
-        };
-        batch.waiting.clear();
-        if let Some(result) = batch.result.take() {
-            // Nobody waits any more when the database was cancelled.
-            drop(result.send(outcome));
-        }
+        state.done(item, outcome);
+        let next = here.and_then(|here| state.take(Some(here), Instant::now()));
+        drop(state);
+        self.changed.notify_waiters();
+        next
     }
 
     /// No more work will come.
@@ -168,8 +129,11 @@ impl Batch {
         // Of equal ones the first is taken first: parts of a table in their order.
         work.reverse();
         work.sort_by_key(Work::bytes);
+        let mut patience = Patience::default();
+        patience.look(!work.is_empty(), Instant::now());
         Self {
             snapshot: snapshot.to_owned(),
+            patience,
             left: work.iter().map(effort).sum(),
             waiting: work,
             in_work: 0,
@@ -181,9 +145,10 @@ impl Batch {
         }
     }
 
-    /// Whether a worker that has no session here may come: the first one, or where there is enough left for another.
-    fn wants_help(&self) -> bool {
-        self.in_work == 0 || self.left >= WORTH_HELPING
+    /// Whether a worker that has no session here may come: the first one, where there is enough left for another, and when it
+    /// takes longer than it should.
+    fn wants_help(&self, now: Instant) -> bool {
+        self.in_work == 0 || self.left >= WORTH_HELPING || self.patience.is_over(now)
     }
 
     /// Says which tables are complete, to whoever wants to know and still listens.
@@ -248,13 +213,48 @@ impl From<Result<Vec<QualifiedName>, Error>> for Outcome {
 }
 
 impl State {
-    /// The next work for a worker whose sessions are in `here`. One that is `impatient` helps where not much is left, too.
-    fn take(&mut self, here: Option<&str>, impatient: bool) -> Option<Item> {
+    fn done(&mut self, item: Item, outcome: Outcome) {
+        let Some(batch) = self.batches.get_mut(&item.database) else { return };
+        batch.in_work -= 1;
+        if matches!(outcome, Outcome::Done(_)) {
+            batch.left = batch.left.saturating_sub(effort(&item.work));
+        }
+        let finished = match (outcome, item.work) {
+            (Outcome::Done(complete), _) => {
+                batch.progress = true;
+                batch.tell(complete);
+                batch.next_round()
+            }
+            (Outcome::TooEarly(_), Work::Rows(portions)) if portions.len() > 1 => {
+                batch.waiting.extend(portions.into_iter().map(|portion| Work::Rows(vec![portion])));
+                batch.waiting.sort_by_key(Work::bytes);
+                None
+            }
+            (Outcome::TooEarly(error), work) => {
+                batch.postponed.push(work);
+                batch.refusal = Some(error);
+                batch.next_round()
+            }
+            (Outcome::Failed(error), _) => Some(Err(error)),
+        };
+        let Some(outcome) = finished else {
+            batch.patience.look(!batch.waiting.is_empty(), Instant::now());
+            return;
+        };
+        batch.waiting.clear();
+        if let Some(result) = batch.result.take() {
+            // Nobody waits any more when the database was cancelled.
+            drop(result.send(outcome));
+        }
+    }
+
+    /// The next work for a worker whose sessions are in `here`.
+    fn take(&mut self, here: Option<&str>, now: Instant) -> Option<Item> {
         let next = |batch: &Batch| batch.waiting.last().map(Work::bytes);
         let elsewhere = self
             .batches
             .iter()
-            .filter(|(_, batch)| impatient || batch.wants_help())
+            .filter(|(_, batch)| batch.wants_help(now))
             .filter_map(|(database, batch)| Some((database.as_str(), next(batch)?)))
             .max_by_key(|(_, bytes)| *bytes);
         let own = here.and_then(|here| Some((here, self.batches.get(here).and_then(next)?)));
@@ -267,11 +267,14 @@ impl State {
         let batch = self.batches.get_mut(&database)?;
         let work = batch.waiting.pop()?;
         batch.in_work += 1;
+        batch.patience.renew(!batch.waiting.is_empty(), now);
         Some(Item { database, snapshot: batch.snapshot.clone(), work })
     }
 
-    fn is_waiting(&self) -> bool {
-        self.batches.values().any(|batch| !batch.waiting.is_empty())
+    /// When the next worker helps where it would not now.
+    fn impatient_from(&self) -> Option<Instant> {
+        let waiting = self.batches.values().filter(|batch| !batch.waiting.is_empty());
+        waiting.filter_map(|batch| batch.patience.until()).min()
     }
 }
 
@@ -289,6 +292,8 @@ impl Drop for Withdraw<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::error::Kind;
     use crate::migrate::copy::Load;
@@ -298,7 +303,7 @@ mod tests {
 
     /// What a worker that does not wait takes: database and bytes.
     fn take(state: &mut State, here: Option<&str>) -> Option<(String, u64)> {
-        state.take(here, false).map(|item| (item.database, item.work.bytes()))
+        state.take(here, Instant::now()).map(|item| (item.database, item.work.bytes()))
     }
 
     fn table(name: &str, bytes: u64) -> Work {
@@ -330,7 +335,8 @@ mod tests {
         assert_eq!(take(&mut state, None), Some(("a".to_owned(), 3)));
         assert_eq!(take(&mut state, Some("b")), None);
         assert_eq!(take(&mut state, Some("a")), Some(("a".to_owned(), 2)));
-        assert!(state.take(None, true).is_some(), "who has waited long helps");
+        let late = Instant::now() + Duration::from_secs(1);
+        assert!(state.take(None, late).is_some(), "who has waited long helps");
     }
 
     #[test]
@@ -359,7 +365,7 @@ mod tests {
             for expected in ["u", "t"] {
                 let item = queue.take().await.unwrap();
                 assert!(complete.try_recv().is_err());
-                queue.done(item, Outcome::Done(vec![QualifiedName::new("public", expected)]));
+                queue.done(item, Outcome::Done(vec![QualifiedName::new("public", expected)]), None);
                 assert_eq!(complete.recv().await, Some(QualifiedName::new("public", expected)));
             }
             assert_eq!(complete.recv().await, None);
@@ -376,11 +382,11 @@ mod tests {
         let wait = queue.submit("a", "s", vec![together], None);
         let fail = async {
             let item = queue.take().await.unwrap();
-            queue.done(item, Outcome::TooEarly(Error::new(Kind::Failed, "one of them")));
+            queue.done(item, Outcome::TooEarly(Error::new(Kind::Failed, "one of them")), None);
             for _ in ["a", "b"] {
                 let item = queue.take().await.unwrap();
                 assert!(matches!(&item.work, Work::Rows(portions) if portions.len() == 1));
-                queue.done(item, Outcome::Done(Vec::new()));
+                queue.done(item, Outcome::Done(Vec::new()), None);
             }
         };
         let (outcome, ()) = tokio::join!(wait, fail);
@@ -393,7 +399,7 @@ mod tests {
         let wait = queue.submit("a", "s", vec![table("t", 1), table("u", 2)], None);
         let fail = async {
             let item = queue.take().await.unwrap();
-            queue.done(item, Outcome::Failed(Error::new(Kind::Failed, "no")));
+            queue.done(item, Outcome::Failed(Error::new(Kind::Failed, "no")), None);
             queue.close();
             assert!(queue.take().await.is_none());
         };

@@ -31,11 +31,16 @@ pub(super) async fn open(context: &Context, database: &str) -> Result<Client, Er
 /// The same, for one that reads many rows: builds an index, or checks a foreign key.
 pub(super) async fn open_large(context: &Context, database: &str) -> Result<Client, Error> {
     let client = open(context, database).await?;
+    prepare_large(context, &client).await?;
+    Ok(client)
+}
+
+/// Makes that of a session that creates entries.
+pub(super) async fn prepare_large(context: &Context, client: &Client) -> Result<(), Error> {
     let BuildLimits { memory_kb, parallel_workers } = context.build_limits;
     let limits =
         sql!("set maintenance_work_mem = {}; set max_parallel_maintenance_workers = {}", memory_kb, parallel_workers);
-    client.run("prepare to build indexes", limits).await?;
-    Ok(client)
+    Ok(client.run("prepare to build indexes", limits).await?)
 }
 
 /// Entries in groups that may be sent together, or must not.

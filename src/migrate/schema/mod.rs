@@ -112,6 +112,17 @@ impl Archive {
         }
     }
 
+    /// Leaves the session, which nobody uses, to whoever needs one in the database; the next to ask for it gets what is kept
+    /// then.
+    pub(super) async fn leave_session(&self, context: &Context) {
+        let mut session = self.session.lock().await;
+        let Some((client, asked)) = session.take() else { return };
+        match Arc::try_unwrap(client) {
+            Ok(client) => context.target.keep(client),
+            Err(in_use) => *session = Some((in_use, asked)),
+        }
+    }
+
     fn piece(&self, entry: &Entry) -> Option<&Piece> {
         self.piece_of(entry.dump_id)
     }
@@ -296,6 +307,9 @@ impl Archive {
         manner: Manner<'_>,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        if !privileges::may_lend(context, manner.rights) {
+            return work.await;
+        }
         let lent = privileges::lend(context, &*self.session(context).await?, manner.rights).await?;
         let done = work.await;
         if lent {

@@ -86,9 +86,9 @@ impl Keys {
         })
     }
 
-    /// Whether there is something to take.
-    pub(super) fn has_work(&self) -> bool {
-        self.next().is_some() || self.small.iter().any(|key| self.is_free(&key.tables()))
+    /// How many of small tables can be taken, counted up to `most`.
+    pub(super) fn small_ones(&self, most: usize) -> usize {
+        self.small.iter().filter(|key| self.is_free(&key.tables())).take(most).count()
     }
 
     pub(super) fn take_large(&mut self) -> Option<Unit> {

@@ -4,6 +4,9 @@
 //! Of a large table several indexes are built at once: a primary key or unique constraint is an index first, because adding a
 //! constraint would lock the table against the others, and gets its index when all are there. What the target refuses is
 //! undone and left to the steps that follow, where pg_restore says why.
+//!
+//! What small tables need waits until it fills a transaction, until no more will come, or for a second; and it is left to one
+//! session, unless there is much of it.
 
 mod keys;
 mod queue;
@@ -11,11 +14,11 @@ mod queue;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::try_join_all;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use self::queue::{Build, Queue, Unit};
 use super::definition::{ForeignKey, IndexDefinition};
@@ -48,7 +51,16 @@ pub(in crate::migrate) struct Builds<'a> {
     keys: BTreeMap<u32, ForeignKey>,
     queue: Mutex<Queue>,
     changed: Notify,
+    sessions: Mutex<Sessions>,
     notices: Mutex<Vec<String>>,
+}
+
+/// Sessions of the target for whoever builds next.
+#[derive(Default)]
+struct Sessions {
+    idle: Vec<Arc<Client>>,
+    /// The archive's is one of them, or in use.
+    borrowed: bool,
 }
 
 impl<'a> Builds<'a> {
@@ -69,6 +81,7 @@ impl<'a> Builds<'a> {
             keys: BTreeMap::new(),
             queue: Mutex::default(),
             changed: Notify::new(),
+            sessions: Mutex::default(),
             notices: Mutex::default(),
         };
         let mut queue = Queue::default();
@@ -197,44 +210,60 @@ impl<'a> Builds<'a> {
             return Ok(());
         }
         let workers = (0..jobs.max(1)).map(|_| self.work());
-        self.archive.lending(self.context, self.manner, try_join_all(workers)).await.map(drop)
+        self.archive.lending(self.context, self.manner, try_join_all(workers)).await?;
+        // The archive's is not the last of its kind, and stays where it is.
+        let idle = std::mem::take(&mut self.sessions().idle);
+        idle.into_iter().filter_map(Arc::into_inner).for_each(|client| self.context.target.keep(client));
+        Ok(())
     }
 
     async fn work(&self) -> Result<(), Error> {
-        let mut client = None;
         while self.wait_for_work().await {
             let _permit = self.context.builds.acquire().await;
             self.context.check()?;
             // Only now: something dearer may have come meanwhile, or another worker have been quicker.
-            let unit = self.queue().take();
+            let unit = self.queue().take(Instant::now());
             let Some(unit) = unit else { continue };
-            let client = match &client {
-                Some(client) => client,
-                None => client.insert(batches::open_large(self.context, self.archive.database()).await?),
-            };
-            self.do_unit(client, unit).await?;
+            let client = self.session().await?;
+            self.do_unit(&client, unit).await?;
+            self.sessions().idle.push(client);
             self.changed.notify_waiters();
         }
-        if let Some(client) = client {
-            self.context.target.keep(client);
-        }
         Ok(())
+    }
+
+    /// One that is idle, or that which creates everything else and is so meanwhile, or a new one.
+    async fn session(&self) -> Result<Arc<Client>, Error> {
+        let idle = self.sessions().idle.pop();
+        if let Some(client) = idle {
+            return Ok(client);
+        }
+        if std::mem::replace(&mut self.sessions().borrowed, true) {
+            return Ok(Arc::new(batches::open_large(self.context, self.archive.database()).await?));
+        }
+        let client = self.archive.session(self.context).await?;
+        batches::prepare_large(self.context, &client).await?;
+        Ok(client)
     }
 
     /// Whether there is something to do; `false` when there never will be.
     async fn wait_for_work(&self) -> bool {
         loop {
             let changed = self.changed.notified();
-            {
-                let queue = self.queue();
-                if queue.has_work() {
+            let impatient_from = {
+                let mut queue = self.queue();
+                if queue.has_work(Instant::now()) {
                     return true;
                 }
                 if queue.is_finished() {
                     return false;
                 }
+                queue.impatient_from()
+            };
+            match impatient_from {
+                Some(from) => drop(tokio::time::timeout_at(from, changed).await),
+                None => changed.await,
             }
-            changed.await;
         }
     }
 
@@ -335,6 +364,10 @@ impl<'a> Builds<'a> {
             tracing::debug!(target: logger::MIGRATE, "{database}: {}: {}", build.name, error.words());
         }
         Ok(refusal.is_none())
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::keys::{Key, Keys};
 use crate::migrate::analyze;
+use crate::migrate::helping::{EACH_TABLE, Patience, WORTH_HELPING};
 use crate::migrate::schema::SMALL;
 use crate::plan::reading_cost;
 use crate::sql::{QualifiedName, Sql};
@@ -57,6 +60,13 @@ pub(super) enum Unit {
     SmallKeys(Vec<Key>),
 }
 
+/// What can be done for small tables.
+enum Small {
+    Indexes,
+    Statistics,
+    Keys,
+}
+
 /// What is left to do for one table.
 #[derive(Debug)]
 struct OfTable {
@@ -101,6 +111,12 @@ pub(super) struct Queue {
     keys: Keys,
     all_rows_are_there: bool,
     in_work: usize,
+    /// Of them, those after which more of small tables can be done.
+    small_in_work: usize,
+    /// Sessions that were opened for what was in work at the same time.
+    sessions: usize,
+    /// With small tables, whose work waits until there is more of it.
+    patience: Patience,
     built: BTreeSet<u32>,
     analyzed: Vec<TableId>,
 }
@@ -245,27 +261,93 @@ impl Queue {
     }
 
     /// The next one for a worker: the dearest, so that the last ones are short.
-    pub(super) fn take(&mut self) -> Option<Unit> {
-        let dearest = self.ready.last().map(|(cost, _)| *cost);
-        let unit = if self.keys.cost() > dearest {
-            self.keys.take_large()
-        } else if dearest.is_some() {
-            self.ready.pop().map(|(_, unit)| unit)
-        } else if !self.small.is_empty() {
-            Some(Unit::Small(self.small.drain(..self.small.len().min(SMALL_AT_ONCE)).collect()))
-        } else if !self.unknown.is_empty() {
-            let together = analyze::together(self.unknown.iter().map(|&table| self.tables[table].bytes));
-            Some(Unit::Analyze(self.unknown.drain(..together).collect()))
-        } else {
-            self.keys.take_small()
-        }?;
+    pub(super) fn take(&mut self, now: Instant) -> Option<Unit> {
+        let unit = self.take_large().or_else(|| self.take_small(now))?;
         self.in_work += 1;
+        self.sessions = self.sessions.max(self.in_work);
         Some(unit)
     }
 
+    fn take_large(&mut self) -> Option<Unit> {
+        let dearest = self.ready.last().map(|(cost, _)| *cost);
+        if self.keys.cost() > dearest { self.keys.take_large() } else { self.ready.pop().map(|(_, unit)| unit) }
+    }
+
+    fn take_small(&mut self, now: Instant) -> Option<Unit> {
+        if !self.wants_help(now) {
+            return None;
+        }
+        let unit = match self.next_small(now)? {
+            Small::Indexes => Unit::Small(self.small.drain(..self.small.len().min(SMALL_AT_ONCE)).collect()),
+            Small::Statistics => Unit::Analyze(self.unknown.drain(..self.analyzed_together()).collect()),
+            Small::Keys => self.keys.take_small()?,
+        };
+        self.small_in_work += usize::from(!matches!(unit, Unit::SmallKeys(_)));
+        self.patience.renew(self.small_waits(), now);
+        Some(unit)
+    }
+
+    /// What of small tables is done next: what fills a transaction, what nothing more will come to, and what has waited long.
+    fn next_small(&self, now: Instant) -> Option<Small> {
+        let late = self.patience.is_over(now);
+        let no_more_indexes = self.all_rows_are_there;
+        let no_more_tables = no_more_indexes && self.small.is_empty() && self.small_in_work == 0;
+        let no_more_keys = no_more_tables && self.unknown.is_empty();
+        let (indexes, keys) = (self.small.len(), self.keys.small_ones(SMALL_AT_ONCE));
+        if indexes >= SMALL_AT_ONCE || indexes > 0 && (late || no_more_indexes) {
+            Some(Small::Indexes)
+        } else if self.are_many_unknown() || !self.unknown.is_empty() && (late || no_more_tables) {
+            Some(Small::Statistics)
+        } else if keys >= SMALL_AT_ONCE || keys > 0 && (late || no_more_keys) {
+            Some(Small::Keys)
+        } else {
+            None
+        }
+    }
+
+    /// Tables that are analyzed by the next statement.
+    fn analyzed_together(&self) -> usize {
+        analyze::together(self.unknown.iter().map(|&table| self.tables[table].bytes))
+    }
+
+    fn are_many_unknown(&self) -> bool {
+        let together = self.analyzed_together();
+        together == analyze::TOGETHER || together < self.unknown.len()
+    }
+
+    /// Whether small tables are worth a session: one that is there, the first, or another where much is left.
+    fn wants_help(&self, now: Instant) -> bool {
+        self.in_work == 0 || self.in_work < self.sessions || self.patience.is_over(now) || self.is_worth_helping()
+    }
+
+    fn is_worth_helping(&self) -> bool {
+        let indexes = self.small.iter().map(|&(_, table)| table.map_or(0, |table| self.tables[table].bytes));
+        let statistics = self.unknown.iter().map(|&table| self.tables[table].bytes);
+        let keys = std::iter::repeat_n(0, self.keys.small_ones((WORTH_HELPING / EACH_TABLE) as usize));
+        let mut left = 0;
+        indexes.chain(statistics).chain(keys).any(|bytes| {
+            left += bytes + EACH_TABLE;
+            left >= WORTH_HELPING
+        })
+    }
+
+    fn small_waits(&self) -> bool {
+        !self.small.is_empty() || !self.unknown.is_empty() || self.keys.small_ones(1) > 0
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.keys.cost().is_none() && !self.small_waits()
+    }
+
     /// Whether [`Queue::take`] has something to give.
-    pub(super) fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.small.is_empty() || !self.unknown.is_empty() || self.keys.has_work()
+    pub(super) fn has_work(&mut self, now: Instant) -> bool {
+        self.patience.look(self.small_waits(), now);
+        !self.ready.is_empty() || self.keys.cost().is_some() || self.wants_help(now) && self.next_small(now).is_some()
+    }
+
+    /// When it has what it does not give now.
+    pub(super) fn impatient_from(&self) -> Option<Instant> {
+        self.patience.until()
     }
 
     /// An index was created, or refused.
@@ -296,6 +378,7 @@ impl Queue {
     /// Entries are all `complete`, or none is.
     pub(super) fn small_done(&mut self, entries: &[Whole], complete: bool) {
         self.in_work -= 1;
+        self.small_in_work -= 1;
         for &(dump_id, table) in entries {
             self.ended(dump_id, table, complete);
         }
@@ -317,6 +400,9 @@ impl Queue {
     /// Tables were analyzed, as far as the server would.
     pub(super) fn analyzed(&mut self, tables: Vec<TableId>) {
         self.in_work -= 1;
+        if tables.iter().any(|&table| self.tables[table].bytes < SMALL) {
+            self.small_in_work -= 1;
+        }
         for &table in &tables {
             self.settle(table);
         }
@@ -350,7 +436,7 @@ impl Queue {
 
     /// Whether nothing is left to do, nor will be.
     pub(super) fn is_finished(&self) -> bool {
-        self.all_rows_are_there && self.in_work == 0 && !self.has_work()
+        self.all_rows_are_there && self.in_work == 0 && self.is_empty()
     }
 
     /// Whether an entry is complete.

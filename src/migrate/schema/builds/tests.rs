@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::keys::{Key, Keys};
-use super::queue::{Build, Queue, Unit};
+use super::queue::{Build, Queue, SMALL_AT_ONCE, Unit};
 use crate::migrate::schema::SMALL;
 use crate::sql;
 use crate::sql::QualifiedName;
@@ -24,10 +27,19 @@ fn key(queue: &mut Queue, dump_id: u32, tables: [&str; 2], needs: &[u32]) {
     queue.add_key(dump_id, table, references, needs.to_vec());
 }
 
+/// When whatever waits has waited long enough.
+fn late() -> Instant {
+    Instant::now() + Duration::from_secs(2)
+}
+
 /// What a worker would do now, and shown briefly.
 fn take(queue: &mut Queue) -> (Option<Unit>, String) {
+    take_at(queue, Instant::now())
+}
+
+fn take_at(queue: &mut Queue, now: Instant) -> (Option<Unit>, String) {
     let ids = |builds: &[Build]| builds.iter().map(|build| build.dump_id).collect::<Vec<_>>();
-    let unit = queue.take();
+    let unit = if queue.has_work(now) { queue.take(now) } else { None };
     let shown = match &unit {
         None => "nothing".to_owned(),
         Some(Unit::Create(build)) => format!("create {}", build.dump_id),
@@ -48,6 +60,11 @@ fn next(queue: &mut Queue) -> String {
 /// Takes the next step, and does it.
 fn work(queue: &mut Queue) -> String {
     let (unit, shown) = take(queue);
+    done(queue, unit);
+    shown
+}
+
+fn done(queue: &mut Queue, unit: Option<Unit>) {
     match unit {
         None => {}
         Some(Unit::Create(build)) => queue.created(build, true),
@@ -60,7 +77,6 @@ fn work(queue: &mut Queue) -> String {
         Some(Unit::CheckKey(key)) => queue.key_checked(&key, true),
         Some(Unit::SmallKeys(keys)) => queue.small_keys_done(&keys, true),
     }
-    shown
 }
 
 #[test]
@@ -101,8 +117,10 @@ fn small_tables_go_together_and_the_dearest_build_first() {
     add(&mut queue, "big", SMALL + 1, 3, false);
     add(&mut queue, "other", SMALL, 4, false);
     queue.all_rows_are_there();
-    assert_eq!([next(&mut queue), next(&mut queue)], ["create 4", "create 3"]);
-    assert_eq!(next(&mut queue), "small [1, 2]");
+    let (last, _) = take(&mut queue);
+    assert_eq!(next(&mut queue), "create 3");
+    done(&mut queue, last);
+    assert_eq!([work(&mut queue), next(&mut queue)], ["finish [4]", "small [1, 2]"], "by the session that is there");
 }
 
 #[test]
@@ -158,7 +176,7 @@ fn no_two_steps_lock_the_same_table() {
     };
     let (first, itself) = (add(&mut keys), add(&mut keys));
     assert_eq!((first.dump_id, itself.dump_id), (1, 4));
-    assert!(!keys.has_work() && keys.take_small().is_none());
+    assert!(keys.cost().is_none() && keys.small_ones(1) == 0 && keys.take_small().is_none());
     keys.added(first, true);
     let second = add(&mut keys);
     assert_eq!(second.dump_id, 2);
@@ -169,7 +187,8 @@ fn no_two_steps_lock_the_same_table() {
     keys.added(itself, false);
     assert_eq!(add(&mut keys).dump_id, 3, "the referenced table is not locked against it");
     keys.checked(&check);
-    assert!(!keys.has_work());
+    assert!(keys.cost().is_none());
+    assert_eq!(keys.small_ones(1), 0);
 }
 
 #[test]
@@ -181,9 +200,82 @@ fn foreign_keys_of_small_tables_go_together() {
     key(&mut queue, 1, ["a", "b"], &[]);
     key(&mut queue, 2, ["b", "a"], &[]);
     key(&mut queue, 3, ["c", "c"], &[]);
+    queue.all_rows_are_there();
+    assert_eq!(
+        [work(&mut queue), work(&mut queue), work(&mut queue)],
+        ["analyze [0, 1, 2]", "keys [1, 2, 3]", "nothing"]
+    );
+    assert!(queue.is_finished());
+}
+
+#[test]
+fn a_little_of_small_tables_waits_for_more_of_it() {
+    let mut queue = Queue::default();
+    for table in ["a", "b"] {
+        queue.add_table(&name(table), 1, true);
+        add(&mut queue, table, 1, if table == "a" { 1 } else { 2 }, false);
+    }
+    key(&mut queue, 3, ["a", "a"], &[]);
     queue.rows_are_there(&name("a"));
-    queue.rows_are_there(&name("b"));
-    assert_eq!([work(&mut queue), next(&mut queue)], ["analyze [0, 1]", "keys [1, 2]"]);
-    queue.rows_are_there(&name("c"));
-    assert_eq!([work(&mut queue), work(&mut queue), work(&mut queue)], ["analyze [2]", "keys [3]", "nothing"]);
+    assert_eq!(next(&mut queue), "nothing");
+    assert!(queue.impatient_from().is_some_and(|from| from <= late()));
+    for expected in ["small [1]", "analyze [0]", "keys [3]"] {
+        let (unit, shown) = take_at(&mut queue, late());
+        assert_eq!(shown, expected, "where nothing else has come");
+        assert_eq!(take_at(&mut queue, late()).1, "nothing");
+        done(&mut queue, unit);
+        assert_eq!(next(&mut queue), "nothing");
+    }
+    queue.all_rows_are_there();
+    assert_eq!([work(&mut queue), work(&mut queue), work(&mut queue)], ["small [2]", "analyze [1]", "nothing"]);
+    assert!(queue.is_finished() && queue.impatient_from().is_none());
+}
+
+#[test]
+fn what_fills_a_transaction_waits_for_nothing() {
+    let mut queue = Queue::default();
+    for table in 0..SMALL_AT_ONCE {
+        let table = table.to_string();
+        queue.add_table(&name(&table), 1, true);
+        add(&mut queue, &table, 1, 1, false);
+    }
+    for table in 0..SMALL_AT_ONCE {
+        assert_eq!(next(&mut queue), "nothing");
+        queue.rows_are_there(&name(&table.to_string()));
+    }
+    let (unit, shown) = take(&mut queue);
+    assert!(shown.starts_with("small [1, 1, 1"));
+    done(&mut queue, unit);
+    assert!(next(&mut queue).starts_with("analyze [0, 1, 2"));
+}
+
+#[test]
+fn another_session_is_opened_for_much_work_and_for_large_tables() {
+    let mut queue = Queue::default();
+    let filled = |queue: &mut Queue, tables: usize| {
+        for table in 0..tables {
+            add(queue, &table.to_string(), 1, 1, false);
+        }
+        queue.all_rows_are_there();
+    };
+    filled(&mut queue, 60);
+    let (unit, _) = take(&mut queue);
+    assert_eq!(next(&mut queue), "nothing", "ten indexes are left to the session that is there");
+    done(&mut queue, unit);
+    assert!(next(&mut queue).starts_with("small"));
+
+    let mut queue = Queue::default();
+    filled(&mut queue, 300);
+    assert!(next(&mut queue).starts_with("small") && next(&mut queue).starts_with("small"));
+
+    let mut queue = Queue::default();
+    add(&mut queue, "big", SMALL, 7, false);
+    filled(&mut queue, 1);
+    assert_eq!([next(&mut queue), next(&mut queue)], ["create 7", "nothing"]);
+    let mut queue = Queue::default();
+    for id in [7, 8] {
+        add(&mut queue, "big", SMALL, id, false);
+    }
+    queue.all_rows_are_there();
+    assert_eq!([next(&mut queue), next(&mut queue)], ["create 8", "create 7"]);
 }
