@@ -39,7 +39,7 @@ enum Progress {
     Incomplete,
     /// Replication runs and keeps a complete copy up to date: a failure leaves it running.
     Replicating,
-    /// The copy is exact, and what replicates is being dropped. A signal does not stop this half-way.
+    /// The copy is exact, what replicates is being dropped, or what comes last carried. A signal does not stop this half-way.
     Ending,
     /// Nothing is left to do.
     Complete,
@@ -247,8 +247,6 @@ impl<'a> Run<'a> {
         archive: Option<&Archive>,
         mut failures: Vec<String>,
     ) -> Result<(), Error> {
-        journal::end(&self.context.target.connect(&self.database.name).await?).await?;
-        self.set_progress(Progress::Complete);
         failures.extend(self.hand_over(&migration.content, archive, &migration.rights).await?);
         complete_but(&failures)
     }
@@ -419,8 +417,6 @@ impl<'a> Run<'a> {
             self.notice(failure.clone());
             failures.push(failure);
         }
-        journal::end(&context.target.connect(name).await?).await?;
-        self.set_progress(Progress::Complete);
         failures.extend(self.hand_over(content, archive, rights).await?);
         complete_but(&failures).map(|()| true)
     }
@@ -433,22 +429,18 @@ impl<'a> Run<'a> {
         Ok(refreshed.failures)
     }
 
-    /// The data is complete: what replication or our own sessions would have minded until now.
-    /// Returns what failed.
+    /// Brings what comes last, ends the journal, and returns what failed.
     async fn hand_over(
         &self,
         content: &Content,
         archive: Option<&Archive>,
         rights: &Rights,
-    ) -> Result<Option<String>, Error> {
-        let (context, name) = (self.context, self.database.name.as_str());
-        let mut failure = None;
-        match finish::what_comes_last(context, name, content, archive, rights).await {
-            Err(error) if error.kind == Kind::Failed => failure = Some(error.chain()),
-            outcome => outcome?,
-        }
-        self.notice_all(properties::carry_access(context, name, &content.properties, rights).await?);
-        Ok(failure)
+    ) -> Result<Vec<String>, Error> {
+        self.set_progress(Progress::Ending);
+        let outcome = finish::hand_over(self.context, &self.database.name, content, archive, rights).await?;
+        self.notice_all(outcome.notices);
+        self.set_progress(Progress::Complete);
+        Ok(outcome.failures)
     }
 
     /// Ends what this run may still be doing in the database after a failure: tables that other workers copy, statements

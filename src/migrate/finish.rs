@@ -1,22 +1,22 @@
 //! What makes a copied or replicated database complete: sequences, tables that replication does not carry, large objects,
-//! materialized views, the source's own publications, event triggers.
+//! materialized views, the source's own publications, event triggers; then the end of its journal.
 
 use super::copy::{Load, Pool, Work};
 use super::large_objects::Carrying;
 use super::schema::Archive;
 use super::snapshot::Snapshot;
-use super::{Context, journal, materialized_views, sequences};
-use crate::error::Error;
+use super::{Context, journal, materialized_views, properties, sequences};
+use crate::error::{Error, Kind};
 use crate::logger;
 use crate::plan::{Content, Owners, Rights};
 
-/// What bringing up to date came to.
+/// What a step came to.
 #[derive(Debug, Default)]
-pub(super) struct Refreshed {
+pub(super) struct Outcome {
     /// What is worth knowing.
     pub(super) notices: Vec<String>,
-    /// Materialized views that could not be filled, with the reason. They hold nothing that the tables do not, so that
-    /// nothing else has to wait for them.
+    /// What failed, with the reason, and nothing else has to wait for: materialized views, for one, hold nothing that the
+    /// tables do not.
     pub(super) failures: Vec<String>,
 }
 
@@ -27,9 +27,9 @@ pub(super) async fn refresh(
     database: &str,
     content: &Content,
     margin: u64,
-) -> Result<Refreshed, Error> {
+) -> Result<Outcome, Error> {
     let notices = sequences::carry(context, database, &content.sequences, margin).await?;
-    let mut refreshed = Refreshed { notices, failures: Vec::new() };
+    let mut refreshed = Outcome { notices, failures: Vec::new() };
     materialized_views::fill(context, database, content, &mut refreshed).await?;
     Ok(refreshed)
 }
@@ -62,30 +62,43 @@ pub(super) async fn large_objects(
     Ok(all.conclude(database))
 }
 
-/// Restores what must not exist while rows still arrive: the source's own publications, privileges that take rights from
-/// tables' owners, event triggers.
-pub(super) async fn what_comes_last(
+/// Carries what replication or our own sessions would have minded until now: privileges that take rights from tables' owners,
+/// those on the database, the source's own publications, event triggers. Ends the journal with that: until all of it is
+/// there, the next run finds that something is missing.
+pub(super) async fn hand_over(
     context: &Context,
     database: &str,
     content: &Content,
     archive: Option<&Archive>,
     rights: &Rights,
-) -> Result<(), Error> {
-    if !(content.publications || content.event_triggers || content.powerless_owners) {
-        return Ok(());
-    }
+) -> Result<Outcome, Error> {
     let made;
     let archive = match archive {
-        Some(archive) => archive,
+        _ if !(content.publications || content.event_triggers || content.powerless_owners) => None,
+        Some(archive) => Some(archive),
         None => {
             made = Archive::dump(context, database, None, rights).await?;
-            &made
+            Some(&made)
         }
     };
-    if content.powerless_owners {
-        archive.restore_spared_privileges(context, rights).await?;
+    let mut failures = Vec::new();
+    // Opened before privileges could keep it out.
+    let session = context.target.connect(database).await?;
+    if let Some(archive) = archive.filter(|_| content.powerless_owners) {
+        failures.extend(failure(archive.restore_spared_privileges(context, rights).await)?);
     }
-    archive.restore_publications(context, rights).await?;
-    archive.restore_event_triggers(context, rights).await?;
-    Ok(journal::flush(&context.target.connect(database).await?).await?)
+    let notices = properties::carry_access(context, database, &content.properties, rights).await?;
+    match archive {
+        Some(archive) => failures.extend(failure(archive.end_with_last(context, &session, rights).await)?),
+        None => journal::end(&session).await?,
+    }
+    Ok(Outcome { notices, failures })
+}
+
+/// What a step that others need not wait for has failed with.
+fn failure(outcome: Result<(), Error>) -> Result<Option<String>, Error> {
+    match outcome {
+        Err(error) if error.kind == Kind::Failed => Ok(Some(error.chain())),
+        outcome => outcome.map(|()| None),
+    }
 }

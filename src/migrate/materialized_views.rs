@@ -1,7 +1,7 @@
 //! Contents of materialized views: computed anew, because no replication and no schema archive has them.
 
 use super::Context;
-use super::finish::Refreshed;
+use super::finish::Outcome;
 use super::steady::{Manner, Steady};
 use crate::error::Error;
 use crate::pg::{Client, PgError};
@@ -14,7 +14,7 @@ pub(super) async fn fill(
     context: &Context,
     database: &str,
     content: &Content,
-    refreshed: &mut Refreshed,
+    refreshed: &mut Outcome,
 ) -> Result<(), Error> {
     if content.materialized_views.is_empty() && content.opaque_views.is_empty() {
         return Ok(());
@@ -48,7 +48,7 @@ async fn fill_opaque(
     context: &Context,
     session: &mut Steady<'_>,
     views: &[QualifiedName],
-    refreshed: &mut Refreshed,
+    refreshed: &mut Outcome,
 ) -> Result<(), Error> {
     let mut waiting = Vec::new();
     for view in views {

@@ -87,6 +87,37 @@ fn a_dump_that_was_killed_after_its_rows_is_concluded_and_what_applications_wrot
 }
 
 #[test]
+fn what_comes_last_is_brought_by_the_next_run_when_one_was_killed_at_it() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE PUBLICATION own FOR TABLE t;
+         CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+         CREATE EVENT TRIGGER watcher ON ddl_command_end EXECUTE FUNCTION watch()",
+    );
+    pair.target.create_database("app");
+    let migrate = || pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump"]);
+    let holder = pair.target.session("app");
+    holder.sql("BEGIN; LOCK TABLE pg_publication IN SHARE MODE");
+    let run = migrate().spawn();
+    let waiting = "FROM pg_locks WHERE relation = 'pg_publication'::regclass AND NOT granted";
+    pair.target.wait_until("app", &format!("EXISTS (SELECT {waiting})"));
+    run.signal("KILL");
+    assert_eq!(run.wait_for_exit(), Some(9));
+    // The server would do what it was told to, had it not been told at the moment of its own end.
+    pair.target.sql("app", &format!("SELECT pg_terminate_backend(pid) {waiting}"));
+    pair.target.wait_until("app", &format!("NOT EXISTS (SELECT {waiting})"));
+    holder.sql("ROLLBACK");
+
+    migrate().run().expect_code(0);
+    let last = "SELECT (SELECT pubname FROM pg_publication) || ' ' || (SELECT evtname FROM pg_event_trigger)";
+    assert_eq!(pair.target.value("app", last), "own watcher");
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+}
+
+#[test]
 fn what_a_complete_dump_brought_is_discarded_when_the_user_says_so() {
     let Some(pair) = Pair::start() else { return };
     create_gated(&pair.source, "app", 10);

@@ -60,12 +60,32 @@ pub(super) fn divide<'a>(archive: &Archive, entries: &[&'a Entry]) -> Vec<Vec<&'
 
 /// Creates all of `entries`, or nothing: then the answer is `false`.
 pub(super) async fn create(client: &Client, archive: &Archive, entries: &[&Entry]) -> Result<bool, Error> {
-    let Some(pieces) = entries.iter().map(|entry| piece(archive, entry)).collect::<Option<Vec<_>>>() else {
-        return Ok(false);
-    };
-    let Some(text) = archive.text(pieces)? else { return Ok(false) };
-    // One message is one transaction.
-    let refusal = client.try_run("create objects", Sql::from_archive(text).shown_as(&description(entries))).await?;
+    match text(archive, entries)? {
+        Some(text) => send(client, Sql::from_archive(text).shown_as(&description(entries))).await,
+        None => Ok(false),
+    }
+}
+
+/// Does what `statement` says and creates all of `entries`, or does nothing: then the answer is `false`.
+pub(super) async fn create_after(
+    client: &Client,
+    statement: &Sql,
+    archive: &Archive,
+    entries: &[&Entry],
+) -> Result<bool, Error> {
+    let Some(text) = text(archive, entries)? else { return Ok(false) };
+    let shown = sql!("{};\n{}", statement, description(entries));
+    send(client, sql!("{};\n{}", statement, Sql::from_archive(text)).shown_as(&shown)).await
+}
+
+fn text(archive: &Archive, entries: &[&Entry]) -> Result<Option<String>, Error> {
+    let pieces = entries.iter().map(|entry| piece(archive, entry)).collect::<Option<Vec<_>>>();
+    pieces.map_or(Ok(None), |pieces| archive.text(pieces))
+}
+
+/// Whether the target took `message`: one message is one transaction.
+async fn send(client: &Client, message: Sql) -> Result<bool, Error> {
+    let refusal = client.try_run("create objects", message).await?;
     if let Some(error) = &refusal {
         let database = logger::database(client.database());
         tracing::debug!(target: logger::TARGET, "{database}: refused together, and tried again: {}", error.words());

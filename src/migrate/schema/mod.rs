@@ -21,7 +21,7 @@ pub(super) use self::builds::{Besides, Builds};
 use self::judged::Failures;
 pub(super) use self::manner::Manner;
 
-use super::{Context, extensions, privileges};
+use super::{Context, extensions, journal, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
 use crate::logger;
@@ -210,10 +210,31 @@ impl Archive {
         .await
     }
 
-    /// The source's own publications, which must not exist while rows still arrive.
-    pub(super) async fn restore_publications(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
-        let publications = self.entries(|entry| entry.is_publication() && !is_ours(entry));
-        self.create(context, Manner::last(rights), &publications).await?.into_result(&self.database)
+    /// What must not exist while rows still arrive or objects are created: the source's own publications, and event triggers.
+    /// In the transaction that ends the journal: whatever ends the run, the next one knows whether they are there.
+    pub(super) async fn end_with_last(
+        &self,
+        context: &Context,
+        session: &Client,
+        rights: &Rights,
+    ) -> Result<(), Error> {
+        let mut last = self.entries(|entry| entry.is_publication() && !is_ours(entry));
+        let triggers = self.entries(Entry::is_event_trigger);
+        if rights.event_triggers {
+            last.extend(triggers);
+        } else {
+            let script = self.script(&triggers)?;
+            self.leave(context, Reserved::EventTriggers, &script, "only superusers may create event triggers");
+        }
+        let mut failures = Failures::default();
+        if batches::create_after(session, &journal::drop_statement(), self, &last).await? {
+            self.narrate(context, &last);
+        } else {
+            journal::end(session).await?;
+            failures = self.create(context, Manner::last(rights), &last).await?;
+        }
+        journal::flush(session).await?;
+        failures.into_result(&self.database)
     }
 
     /// Lists of all entries with statistics, each for [`Archive::statistics`].
@@ -227,17 +248,6 @@ impl Archive {
     pub(super) async fn statistics(&self, context: &Context, list: &str) -> Result<Vec<RelationStatistics>, Error> {
         let script = tools::script(&context.tools, &self.file, list, &context.cancel).await?;
         Ok(script.into_statistics().collect())
-    }
-
-    /// Event triggers: after everything that they could fire for.
-    pub(super) async fn restore_event_triggers(&self, context: &Context, rights: &Rights) -> Result<(), Error> {
-        let triggers = self.entries(Entry::is_event_trigger);
-        if rights.event_triggers {
-            return self.create(context, Manner::last(rights), &triggers).await?.into_result(&self.database);
-        }
-        let script = self.script(&triggers)?;
-        self.leave(context, Reserved::EventTriggers, &script, "only superusers may create event triggers");
-        Ok(())
     }
 
     /// Privileges, after the rows: whoever loads them may not have any.
