@@ -7,7 +7,7 @@
 help:
 	@echo "make demo   migrate a shop under load between two throwaway servers, and prove that nothing was lost"
 	@echo "make test   run all tests against real servers"
-	@echo "make bench  measure against every other tool that is installed, as docs/benchmarks.md shows; two hours"
+	@echo "make bench  measure against every other tool that is installed, as docs/benchmarks.md shows; about an hour"
 	@echo "make lint   formatting and clippy, as CI does"
 
 setup:

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::Cluster;
+use crate::harness::user::give_to_servers;
 
 impl Cluster {
     /// Restarts the server from an installation of its own, which also has the extension `name`.
@@ -28,6 +29,7 @@ impl Cluster {
         fs::create_dir_all(moved(&bin)).expect("a directory for the server program");
         let postgres = moved(&bin.join("postgres"));
         fs::copy(bin.join("postgres"), &postgres).expect("a copy of the server program");
+        give_directories(&root);
         self.pg_ctl(&["stop", "--mode=fast"]).expect("stopping a server");
         self.postgres = Some(postgres);
         self.start_again();
@@ -41,6 +43,16 @@ fn link_all_but(directory: &Path, moved: &impl Fn(&Path) -> PathBuf, others: &[&
         let path = entry.path();
         if !others.iter().any(|other| other.starts_with(&path)) {
             symlink(&path, moved(&path)).expect("a link to the installation");
+        }
+    }
+}
+
+/// Lets the servers' account remove what is in `directory`, as it does at the end.
+fn give_directories(directory: &Path) {
+    give_to_servers(directory).expect("handing a directory over");
+    for entry in directory.read_dir().expect("a directory just made").flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            give_directories(&entry.path());
         }
     }
 }
