@@ -91,8 +91,13 @@ class Cluster:
         call(f"{BIN}/pg_ctl", "start", "--silent", "--wait", "-D", self.data, "-l", f"{self.directory}/log", "-o", options)
 
     def stop(self, mode="fast"):
-        if os.path.exists(f"{self.data}/postmaster.pid"):
+        # A server that was killed with the machine leaves its pid behind.
+        if os.path.exists(f"{self.data}/postmaster.pid") and self.runs():
             call(f"{BIN}/pg_ctl", "stop", "--silent", "--wait", f"--mode={mode}", "-D", self.data)
+
+    def runs(self):
+        status = unprivileged(f"{BIN}/pg_ctl", "status", "-D", self.data)
+        return subprocess.run(status, stdout=subprocess.DEVNULL, cwd="/").returncode == 0
 
     def reach(self):
         """Options of PostgreSQL's programs."""
