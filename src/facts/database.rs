@@ -131,6 +131,8 @@ pub struct Language {
 /// A table.
 #[derive(Clone, Debug)]
 pub struct Table {
+    /// Its OID on its own server.
+    pub oid: u32,
     /// Its name.
     pub name: QualifiedName,
     /// What kind of relation.

@@ -58,6 +58,7 @@ pub(crate) fn empty_database() -> DatabaseFacts {
 
 /// A table in `public` with a primary key.
 pub(crate) fn table(name: &str) -> Table {
+        oid: 16_400,
     let column = |name: &str, type_name: &str, type_id| Column {
         name: Ident::new(name),
         type_name: type_name.to_owned(),

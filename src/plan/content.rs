@@ -44,12 +44,7 @@ pub(super) fn sort(
         publications: source.publications.iter().any(|publication| !publication.name.starts_with(PREFIX)),
         event_triggers: source.event_triggers.iter().any(|trigger| trigger.extension.is_none()),
         large_objects: source.large_objects.count > 0,
-        seen: source
-            .tables
-            .iter()
-            .filter(|table| table.kind == TableKind::Ordinary)
-            .map(|table| (table.name.clone(), table.columns.iter().filter_map(SeenColumn::of).collect()))
-            .collect(),
+        seen: seen(source),
         build_costs: source.large_indexes.iter().map(|index| (index.name.clone(), builds::cost(index))).collect(),
         identity_indexes: source.tables.iter().filter_map(|table| table.identity_index).collect(),
         ..Content::default()
@@ -160,6 +155,16 @@ impl SeenColumn {
 
 fn loadable(table: &Table) -> Vec<Ident> {
     table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect()
+}
+
+/// What has contents, as inspection saw it.
+fn seen(source: &DatabaseFacts) -> BTreeMap<QualifiedName, Vec<SeenColumn>> {
+    let ordinary = source.tables.iter().filter(|table| table.kind == TableKind::Ordinary);
+    let tables =
+        ordinary.map(|table| (table.name.clone(), table.columns.iter().filter_map(SeenColumn::of).collect()));
+    let sequences = source.sequences.iter().map(|sequence| &sequence.name);
+    let others = sequences.chain(source.materialized_views.iter().map(|view| &view.name));
+    tables.chain(others.map(|name| (name.clone(), Vec::new()))).collect()
 }
 
 /// Materialized views to fill.

@@ -1,5 +1,7 @@
 //! What earlier runs left on the two servers.
 
+use std::collections::HashSet;
+
 use super::{Case, Check, Database, Found, list};
 use crate::facts::{JournalOrigin, Table};
 use crate::plan::{Creation, Work};
@@ -109,7 +111,11 @@ fn appended(case: &Case<'_>) -> Vec<Found> {
 fn unfinished(case: &Case<'_>) -> Vec<Found> {
     case.migrations()
         .filter_map(|(database, migration)| {
-            let journal = database.target?.journal.as_ref()?;
+            let Some(journal) = database.target?.journal.as_ref() else {
+                let begun = "an earlier run created it and was killed before anything else; it is dropped and created again";
+                return matches!(migration.creation, Creation::Recreate(_))
+                    .then(|| Found::warning(database.subject(), begun));
+            };
             let what = match &migration.creation {
                 Creation::Recreate(_) => "the database, which it created, is dropped and created again".to_owned(),
                 Creation::UseEmpty { clean: true } => "the objects in the database are dropped first".to_owned(),
@@ -154,18 +160,32 @@ fn running(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
-/// Tables that the source has defined differently since replication began: what is on its way, or has arrived, may not fit.
+/// What the source has defined differently since replication began: what is on its way, or has arrived, may not fit.
 fn changed(case: &Case<'_>) -> Vec<Found> {
     case.databases().flat_map(changes_since).collect()
 }
 
 fn changes_since(database: Database<'_>) -> Vec<Found> {
-    let (Work::Continue { .. }, Some(target)) = (&database.plan.work, database.target) else { return Vec::new() };
+    let (Work::Continue { content, .. }, Some(target)) = (&database.plan.work, database.target) else { return Vec::new() };
     // A user may have made tables with other types beforehand.
     let ours = target.journal.as_ref().is_some_and(|journal| journal.origin != JournalOrigin::Filled);
     let there = target.tables_by_name();
     let carried = database.carried().filter(|table| table.extension.is_none());
-    carried.flat_map(|table| changes(database, table, there.get(&table.name).copied(), ours)).collect()
+    let tables = carried.flat_map(|table| changes(database, table, there.get(&table.name).copied(), ours));
+    let sequences: HashSet<_> = target.sequences.iter().map(|sequence| &sequence.name).collect();
+    let views: HashSet<_> = target.materialized_views.iter().map(|view| &view.name).collect();
+    let new_sequences = content.sequences.iter().filter(|name| !sequences.contains(name));
+    let new_views = content.materialized_views.iter().chain(&content.opaque_views).filter(|name| !views.contains(name));
+    let new_sequences = new_sequences.map(|name| new(database, "sequence", name));
+    let new_views = new_views.map(|name| new(database, "materialized view", name));
+    tables.chain(new_sequences).chain(new_views).collect()
+}
+
+/// Something that the target does not have, and whose contents the finish would carry.
+fn new(database: Database<'_>, kind: &str, name: &QualifiedName) -> Found {
+    let subject = format!("{kind} {} {name}", Ident::new(database.name));
+    Found::error(subject, "it was created on the source after replication began, and the target does not have it")
+        .fix("create it on the target as on the source")
 }
 
 /// How `source` differs from what the target has of it; other types are an error where the target's table is `ours`.
@@ -211,8 +231,9 @@ fn changes(database: Database<'_>, source: &Table, target: Option<&Table>, ours:
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{Journal, JournalOrigin, Moment, Table, fixture};
+    use crate::facts::{Journal, JournalOrigin, MaterializedView, Moment, Table, fixture};
     use crate::plan::example::Example;
+    use crate::sql::names::UNBEGUN;
     use crate::validate::tests::{Change, ids};
 
     fn journal(origin: JournalOrigin, complete: bool) -> Option<Journal> {
@@ -232,6 +253,10 @@ pub(super) mod tests {
         ("complete-copy", copied_by_dump),
         ("unfinished-run", |it| it.target().journal = journal(JournalOrigin::Created, false)),
         ("unfinished-run", |it| it.target().journal = journal(JournalOrigin::Empty, false)),
+        ("unfinished-run", |it| {
+            it.target();
+            it.facts.target.databases.last_mut().unwrap().properties.connection_limit = Some(UNBEGUN);
+        }),
         ("appended-rows", |it| {
             let orders = fixture::public("orders");
             let journal = journal(JournalOrigin::Filled, false);
@@ -249,6 +274,16 @@ pub(super) mod tests {
         ("changed-definition", |it| {
             it.replicate();
             it.target().tables[0].columns.truncate(1);
+        }),
+        ("changed-definition", |it| {
+            it.replicate();
+            it.target().sequences.clear();
+        }),
+        ("changed-definition", |it| {
+            it.replicate();
+            let name = fixture::public("summary");
+            let view = MaterializedView { name, populated: true, opaque: false, extension: None };
+            it.source().materialized_views.push(view);
         }),
     ];
 
