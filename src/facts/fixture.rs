@@ -58,7 +58,6 @@ pub(crate) fn empty_database() -> DatabaseFacts {
 
 /// A table in `public` with a primary key.
 pub(crate) fn table(name: &str) -> Table {
-        oid: 16_400,
     let column = |name: &str, type_name: &str, type_id| Column {
         name: Ident::new(name),
         type_name: type_name.to_owned(),
@@ -67,6 +66,7 @@ pub(crate) fn table(name: &str) -> Table {
         generated: false,
     };
     Table {
+        oid: 16_400,
         identity_index: None,
         name: public(name),
         kind: TableKind::Ordinary,
@@ -202,6 +202,8 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             DatabaseEntry { template: true, ..entry("template1") },
         ],
         parameter_privileges: Vec::new(),
+        settings_of_all: Vec::new(),
+        subscriptions: Vec::new(),
         slots: Vec::new(),
         wal_senders: 0,
         connections: 3,

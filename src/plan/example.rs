@@ -63,6 +63,7 @@ impl Example {
         let target = self.target();
         target.sequences = sequences;
         target.tables.push(orders);
+        target.subscribed.insert(fixture::public("orders"));
         target.user_objects = 2;
         target.subscriptions.push(crate::facts::Subscription {
             name: names.subscription.as_str().to_owned(),

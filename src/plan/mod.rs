@@ -240,6 +240,8 @@ pub struct Content {
     /// Those that may read any other through a function, and those that read these: filled last, in an order that has to be
     /// found out.
     pub opaque_views: Vec<QualifiedName>,
+    /// Those that are filled only because others read them, and emptied again when these are there.
+    pub emptied_views: Vec<QualifiedName>,
     /// Partitioned tables, which nobody else analyzes.
     pub partition_roots: Vec<QualifiedName>,
     /// Whether the source has publications of its own to restore at the finish.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Case, Check, Database, Found, list};
+use super::{Case, Check, Database, Found, list, subject};
 use crate::facts::{JournalOrigin, Table};
 use crate::plan::{Creation, Work};
 use crate::sql;
@@ -16,6 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("leftovers", leftovers),
     Check::new("running-replication", running),
     Check::new("changed-definition", changed),
+    Check::new("orphaned-replication", orphaned),
 ];
 
 fn ended(case: &Case<'_>) -> Vec<Found> {
@@ -112,7 +113,8 @@ fn unfinished(case: &Case<'_>) -> Vec<Found> {
     case.migrations()
         .filter_map(|(database, migration)| {
             let Some(journal) = database.target?.journal.as_ref() else {
-                let begun = "an earlier run created it and was killed before anything else; it is dropped and created again";
+                let begun =
+                    "an earlier run created it and was killed before anything else; it is dropped and created again";
                 return matches!(migration.creation, Creation::Recreate(_))
                     .then(|| Found::warning(database.subject(), begun));
             };
@@ -160,13 +162,37 @@ fn running(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
+/// Replication into databases that the source does not have: not any more, or it is another source's.
+fn orphaned(case: &Case<'_>) -> Vec<Found> {
+    let all = case.facts.target.subscriptions.iter();
+    all.filter(|(_, database)| case.facts.source.database(database).is_none())
+        .map(|(name, database)| {
+            let name = Ident::new(name);
+            let message = format!(
+                "an earlier run's subscription {name} replicates into it, and the source has no such database: if it was dropped \
+                 or renamed there, nothing arrives any more"
+            );
+            let drop = sql!(
+                "ALTER SUBSCRIPTION {} DISABLE; ALTER SUBSCRIPTION {} SET (slot_name = NONE); DROP SUBSCRIPTION {}",
+                name,
+                name,
+                name
+            );
+            Found::warning(subject("database", database), message)
+                .fix(format!("in that case, target database {}: {drop}", Ident::new(database)))
+        })
+        .collect()
+}
+
 /// What the source has defined differently since replication began: what is on its way, or has arrived, may not fit.
 fn changed(case: &Case<'_>) -> Vec<Found> {
     case.databases().flat_map(changes_since).collect()
 }
 
 fn changes_since(database: Database<'_>) -> Vec<Found> {
-    let (Work::Continue { content, .. }, Some(target)) = (&database.plan.work, database.target) else { return Vec::new() };
+    let (Work::Continue { content, .. }, Some(target)) = (&database.plan.work, database.target) else {
+        return Vec::new();
+    };
     // A user may have made tables with other types beforehand.
     let ours = target.journal.as_ref().is_some_and(|journal| journal.origin != JournalOrigin::Filled);
     let there = target.tables_by_name();
@@ -176,16 +202,18 @@ fn changes_since(database: Database<'_>) -> Vec<Found> {
     let views: HashSet<_> = target.materialized_views.iter().map(|view| &view.name).collect();
     let new_sequences = content.sequences.iter().filter(|name| !sequences.contains(name));
     let new_views = content.materialized_views.iter().chain(&content.opaque_views).filter(|name| !views.contains(name));
-    let new_sequences = new_sequences.map(|name| new(database, "sequence", name));
-    let new_views = new_views.map(|name| new(database, "materialized view", name));
+    let new_sequences = new_sequences.map(|name| new(database, "Sequence", name));
+    let new_views = new_views.map(|name| new(database, "Materialized view", name));
     tables.chain(new_sequences).chain(new_views).collect()
 }
 
 /// Something that the target does not have, and whose contents the finish would carry.
 fn new(database: Database<'_>, kind: &str, name: &QualifiedName) -> Found {
-    let subject = format!("{kind} {} {name}", Ident::new(database.name));
-    Found::error(subject, "it was created on the source after replication began, and the target does not have it")
-        .fix("create it on the target as on the source")
+    let message = format!(
+        "{kind} {name} in database '{}' of the source was created after its replication began: the target does not have it",
+        database.name
+    );
+    Found::error(database.subject(), message).fix("create it on the target as on the source")
 }
 
 /// How `source` differs from what the target has of it; other types are an error where the target's table is `ours`.
@@ -275,6 +303,9 @@ pub(super) mod tests {
             it.replicate();
             it.target().tables[0].columns.truncate(1);
         }),
+        ("orphaned-replication", |it| {
+            it.facts.target.subscriptions.push(("aiven_db_migrate_gone_sub".to_owned(), "gone".to_owned()));
+        }),
         ("changed-definition", |it| {
             it.replicate();
             it.target().sequences.clear();
@@ -282,7 +313,7 @@ pub(super) mod tests {
         ("changed-definition", |it| {
             it.replicate();
             let name = fixture::public("summary");
-            let view = MaterializedView { name, populated: true, opaque: false, extension: None };
+            let view = MaterializedView { name, populated: true, needed: false, opaque: false, extension: None };
             it.source().materialized_views.push(view);
         }),
     ];

@@ -7,20 +7,22 @@ use crate::sql::{Literal, Sql};
 
 pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
     vec![
-        Class::new("table", tables(versions)),
+        Class::new("table", tables(versions, scope)),
         Class::new("view", views(versions)),
         Class::new("materialized view", materialized_views(versions, scope)),
         Class::new("sequence", sequences(versions)),
     ]
 }
 
-/// Partitioned tables have an access method from 17 on.
-fn tables(versions: Versions) -> Sql {
+/// Partitioned tables have an access method from 17 on; that one is unlogged has never meant anything, and cannot be said from 18
+/// on. Row level security that binds a table's owner may come at the finish of
+/// replication.
+fn tables(versions: Versions, scope: &Scope) -> Sql {
     sql!(
         "with {}
         select {}, r.name, pg_catalog.jsonb_build_object(
             'kind', case r.kind when 'r' then 'ordinary' when 'p' then 'partitioned' else 'foreign' end,
-            'persistence', case c.relpersistence when 'u' then 'unlogged' else 'permanent' end,
+            'persistence', case when r.kind = 'p' then null when c.relpersistence = 'u' then 'unlogged' else 'permanent' end,
             'owner', {}, 'privileges of', {},
             'partition key', pg_catalog.pg_get_partkeydef(c.oid),
             'partition bound', pg_catalog.pg_get_expr(c.relpartbound, c.oid),
@@ -33,7 +35,7 @@ fn tables(versions: Versions) -> Sql {
                 when 'd' then null when 'n' then 'nothing' when 'f' then 'full'
                 else (select 'index ' || i.indexrelid::pg_catalog.regclass
                       from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end,
-            'row security', nullif(c.relrowsecurity, false),
+            'row security', nullif(c.relrowsecurity {}, false),
             'row security for the owner', nullif(c.relforcerowsecurity, false),
             'row type', nullif(c.reloftype, 0)::pg_catalog.regtype::text,
             'server', (select s.srvname from pg_catalog.pg_foreign_table f
@@ -50,6 +52,7 @@ fn tables(versions: Versions) -> Sql {
         options("c.reloptions"),
         options("t.reloptions"),
         when(versions.common().has_access_method_of_partitioned_tables(), "or r.kind = 'p'"),
+        when(scope.replicating, "and not c.relforcerowsecurity"),
         options("f.ftoptions")
     )
 }
