@@ -6,6 +6,7 @@ use super::{Case, Check, Database, Found, list, subject};
 use crate::facts::{JournalOrigin, Table};
 use crate::plan::{Creation, Work};
 use crate::sql;
+use crate::sql::names::JOURNAL_SCHEMA;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -173,10 +174,12 @@ fn orphaned(case: &Case<'_>) -> Vec<Found> {
                  or renamed there, nothing arrives any more"
             );
             let drop = sql!(
-                "ALTER SUBSCRIPTION {} DISABLE; ALTER SUBSCRIPTION {} SET (slot_name = NONE); DROP SUBSCRIPTION {}",
+                "ALTER SUBSCRIPTION {} DISABLE; ALTER SUBSCRIPTION {} SET (slot_name = NONE); DROP SUBSCRIPTION {}; \
+                 DROP SCHEMA {} CASCADE",
                 name,
                 name,
-                name
+                name,
+                Ident::new(JOURNAL_SCHEMA)
             );
             Found::warning(subject("database", database), message)
                 .fix(format!("in that case, target database {}: {drop}", Ident::new(database)))
