@@ -21,6 +21,7 @@ pub(super) use self::builds::{Besides, Builds};
 use self::judged::Failures;
 pub(super) use self::manner::Manner;
 
+use super::snapshot::{LOCK_TIMEOUT, Snapshot};
 use super::{Context, extensions, journal, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
@@ -61,15 +62,20 @@ impl Archive {
     pub(super) async fn dump(
         context: &Context,
         database: &str,
-        snapshot: Option<&str>,
+        snapshot: Option<&Snapshot<'_>>,
         rights: &Rights,
     ) -> Result<Self, Error> {
         let file = new_file(context, ".dump")?;
         let from = context.dump_from.in_database(database);
         let request = DumpRequest {
-            snapshot,
+            snapshot: snapshot.map(Snapshot::name),
+            labels: match snapshot {
+                Some(snapshot) => snapshot.has_labels().await?,
+                None => true,
+            },
             statistics: context.statistics,
             utf8: !context.not_utf8.contains(database),
+            lock_timeout: LOCK_TIMEOUT,
             file: &file,
         };
         tools::dump_schema(&context.tools, &from, request, &context.cancel).await?;
