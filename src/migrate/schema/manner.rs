@@ -49,6 +49,11 @@ impl<'a> Manner<'a> {
         }
     }
 
+    /// Whether an entry waits for the end of replication.
+    fn makes_wait(&self, entry: &Entry) -> bool {
+        entry.is_row_security() && self.guarded.contains(&entry.oid)
+    }
+
     /// Whether an entry is restored at all, apart from those with a step of their own: privileges, statistics, publications,
     /// event triggers.
     pub(super) fn wants(&self, entry: &Entry) -> bool {
@@ -57,7 +62,7 @@ impl<'a> Manner<'a> {
             && !entry.is_publication()
             && !entry.is_subscription()
             && !entry.is_event_trigger()
-            && !(entry.is_row_security() && self.guarded.contains(&entry.oid))
+            && !self.makes_wait(entry)
             && !entry.extension().is_some_and(|name| self.skipped_extensions.contains(&name))
             // The schema public is there already; what is left to restore of it is its owner.
             && (entry.is_property() || !entry.is_public_schema() || self.own_public)
