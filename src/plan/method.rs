@@ -156,7 +156,10 @@ fn publication(facts: &Facts, selection: &Selection, name: &str, source: &Databa
         (None, Some(first)) => format!("only the owner of {} may publish it", first.name),
     };
     let owners: BTreeSet<_> = foreign.iter().map(|table| table.owner.as_str()).collect();
-    let fix = if owners.iter().any(|owner| facts.source.is_superuser(owner)) {
+    let fix = if facts.source.user.superuser {
+        // Its rights are not the reason.
+        format!("source database {}: remove what refuses it, such as: ALTER EVENT TRIGGER … DISABLE", Ident::new(name))
+    } else if owners.iter().any(|owner| facts.source.is_superuser(owner)) {
         "connect to the source as a superuser: tables belong to one".to_owned()
     } else {
         let create = refused.map(|_| sql!("GRANT CREATE ON DATABASE {} TO {}", Ident::new(name), user));

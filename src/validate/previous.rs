@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Case, Check, Database, Found, list, subject};
-use crate::facts::{JournalOrigin, Table};
+use crate::facts::{Column, JournalOrigin, Table};
 use crate::plan::{Creation, Work};
 use crate::sql;
 use crate::sql::names::JOURNAL_SCHEMA;
@@ -207,7 +207,18 @@ fn changes_since(database: Database<'_>) -> Vec<Found> {
     let new_views = content.materialized_views.iter().chain(&content.opaque_views).filter(|name| !views.contains(name));
     let new_sequences = new_sequences.map(|name| new(database, "Sequence", name));
     let new_views = new_views.map(|name| new(database, "Materialized view", name));
-    tables.chain(new_sequences).chain(new_views).collect()
+    let copied = target.journal.iter().flat_map(|journal| &journal.copied);
+    let dropped = copied.filter(|name| database.source.table(name).is_none() && there.contains_key(name));
+    let dropped = dropped.map(|name| dropped_table(database, name));
+    tables.chain(new_sequences).chain(new_views).chain(dropped).collect()
+}
+
+/// A table that replication has begun with, and whose name the source does not know any more.
+fn dropped_table(database: Database<'_>, name: &QualifiedName) -> Found {
+    let message = "the source had it when its replication began, and has it no more; the target keeps it as it is";
+    let drop = sql!("DROP TABLE {}", name);
+    Found::warning(database.table(name), message)
+        .fix(format!("unless it was renamed, and is to be renamed there, too, {}", database.on_target(drop)))
 }
 
 /// Something that the target does not have, and whose contents the finish would carry.
@@ -235,6 +246,16 @@ fn changes(database: Database<'_>, source: &Table, target: Option<&Table>, ours:
         ];
     };
     let mut found = Vec::new();
+    let is_on_source = |column: &&Column| source.columns.iter().any(|it| it.name == column.name);
+    for column in target.columns.iter().filter(|column| ours && !is_on_source(column)) {
+        let message = format!(
+            "column {} is on the target alone: a replicated row gets its default, and stops replication if it may not be null",
+            column.name.readable()
+        );
+        let drop = sql!("ALTER TABLE {} DROP COLUMN {}", source.name, column.name);
+        let fix = format!("if the source has dropped it, {}", database.on_target(drop));
+        found.push(Found::warning(&subject, message).fix(fix));
+    }
     for column in source.columns.iter().filter(|column| !column.generated) {
         let (name, type_name) = (&column.name, Sql::from_catalog(&column.type_name));
         let Some(there) = target.columns.iter().find(|there| there.name == *name) else {

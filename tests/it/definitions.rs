@@ -71,7 +71,8 @@ fn a_sequence_or_materialized_view_that_is_new_or_altered_is_named_and_nothing_i
     pair.source.sql(
         "app",
         "CREATE TABLE t (id int PRIMARY KEY); CREATE SEQUENCE gone; CREATE SEQUENCE low MAXVALUE 10;
-         CREATE MATERIALIZED VIEW dropped AS SELECT 1 AS one",
+         CREATE MATERIALIZED VIEW dropped AS SELECT 1 AS one; CREATE TABLE old (id int PRIMARY KEY);
+         CREATE TABLE shorter (id int PRIMARY KEY, v int)",
     );
     let migrate = || pair.migrate().args(["--filtered-db", "postgres"]);
     migrate().run().expect_code(0);
@@ -80,7 +81,7 @@ fn a_sequence_or_materialized_view_that_is_new_or_altered_is_named_and_nothing_i
         "app",
         &format!(
             r#"{new} SELECT setval('"New One"', 77); DROP SEQUENCE gone; DROP MATERIALIZED VIEW dropped;
-               ALTER SEQUENCE low MAXVALUE 1000; SELECT setval('low', 500)"#
+               ALTER SEQUENCE low MAXVALUE 1000; SELECT setval('low', 500); DROP TABLE old; ALTER TABLE shorter DROP v"#
         ),
     );
     let outcome = migrate().args(FINISH).run().expect_code(3);
@@ -90,7 +91,14 @@ fn a_sequence_or_materialized_view_that_is_new_or_altered_is_named_and_nothing_i
         );
         assert!(outcome.stderr.contains(&said), "{said:?} is not in:\n{outcome}");
     }
-    pair.target.sql("app", new);
+    for said in [
+        "table \"app\" public.old: the source had it when its replication began, and has it no more",
+        "table \"app\" public.shorter: column v is on the target alone",
+        r#"target database "app": ALTER TABLE "public"."shorter" DROP COLUMN "v""#,
+    ] {
+        assert!(outcome.stderr.contains(said), "{said:?} is not in:\n{outcome}");
+    }
+    pair.target.sql("app", &format!("{new} DROP TABLE old; ALTER TABLE shorter DROP v"));
     let outcome = migrate().args(FINISH).run().expect_code(1);
     for said in [
         "sequence public.low is at 500 on the source, and on the target it goes from 1 to 10",
