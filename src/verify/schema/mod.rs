@@ -83,7 +83,8 @@ pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) ->
     let (here, there) = tokio::try_join!(reads_passwords(source), reads_passwords(target))?;
     let passwords = here && there;
     let classes = |versions| classes::of_server(versions, scope, passwords);
-    let Catalogs { mismatches, unread } = catalogs(source, target, classes, Attachments::OfServer).await?;
+    let Catalogs { mut mismatches, unread } = catalogs(source, target, classes, Attachments::OfServer).await?;
+    reword::dismiss(target, &mut mismatches).await?;
     let mut not_compared = not_compared(unread, PRIVILEGED);
     if passwords {
         let given =
@@ -120,8 +121,8 @@ async fn catalogs(
         let mut pairs = Pairs::open((source, here), (target, there), attachments).await?;
         while let Some((on_source, on_target)) = pairs.next().await? {
             found.mismatches.extend(object::differences(class, here.sparse, on_source.as_ref(), on_target.as_ref()));
+            found.mismatches.extend(attached::differences(class, here.sparse, on_source.as_ref(), on_target.as_ref()));
             if let (Some(on_source), Some(on_target)) = (&on_source, &on_target) {
-                found.mismatches.extend(attached::differences(class, on_source, on_target));
                 found.unread.extend(object::unread(class, on_source, on_target));
             }
         }

@@ -48,6 +48,19 @@ pub(super) fn independent(catalog: &'static str, oid: &'static str) -> Sql {
     )
 }
 
+/// The extensions with which the object `oid` of `catalog` is dropped, although it is no member (`DEPENDS ON EXTENSION`).
+pub(super) fn depends_on_extensions(catalog: &'static str, oid: &'static str) -> Sql {
+    sql!(
+        "(select pg_catalog.jsonb_agg(e.extname order by e.extname)
+          from pg_catalog.pg_depend d
+          join pg_catalog.pg_extension e on e.oid = d.refobjid
+          where d.classid = 'pg_catalog.{}'::pg_catalog.regclass and d.objid = {} and d.deptype = 'x'
+            and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass)",
+        catalog,
+        oid
+    )
+}
+
 /// Whether objects of the schema called `name` are compared: it is neither the journal nor temporary.
 pub(super) fn schema(name: &'static str) -> Sql {
     sql!("{} <> {} and {} !~ '^pg_(toast|temp_|toast_temp_)'", name, Literal::new(JOURNAL_SCHEMA), name)
@@ -106,6 +119,11 @@ pub(super) fn collation(oid: &'static str) -> Sql {
     )
 }
 
+/// Who provides a locale.
+pub(super) fn provider(column: &'static str) -> Sql {
+    sql!("case {} when 'i' then 'icu' when 'b' then 'builtin' when 'd' then 'default' else 'libc' end", column)
+}
+
 /// Texts `name=value` as an object.
 pub(super) fn options(texts: &'static str) -> Sql {
     sql!(
@@ -162,5 +180,16 @@ pub(super) fn granted(versions: Versions, rows: Sql, owner: &'static str) -> Sql
         owner,
         rows,
         when(!versions.common().has_maintain(), "where privilege_type <> 'MAINTAIN'")
+    )
+}
+
+/// Of two lists of privileges, those that only the first holds, whoever granted them.
+pub(super) fn only(first: &'static str, other: &'static str) -> Sql {
+    sql!(
+        "(select f.* from pg_catalog.aclexplode(c.{}) f
+          where not exists (select from pg_catalog.aclexplode(c.{}) o where o.grantee = f.grantee
+                              and o.privilege_type = f.privilege_type and o.is_grantable = f.is_grantable))",
+        first,
+        other
     )
 }

@@ -7,6 +7,7 @@
 //! each object is therefore found by an index that leads to that object's few rows, whatever the planner believes.
 
 mod columns;
+mod dependents;
 mod foreign;
 mod fragments;
 mod operators;
@@ -14,6 +15,7 @@ mod parts;
 mod relations;
 mod routines;
 mod servers;
+mod system;
 mod text_search;
 mod types;
 mod whole;
@@ -67,6 +69,8 @@ pub(super) fn of_database(versions: Versions, scope: &Scope) -> Vec<Class> {
         operators::classes(versions),
         text_search::classes(),
         foreign::classes(versions),
+        dependents::classes(versions),
+        system::classes(versions),
     ]
     .into_iter()
     .flatten()

@@ -1,7 +1,9 @@
 //! What belongs to a table besides its columns: constraints, indexes, rules, triggers, policies, extended statistics.
 
 use super::Class;
-use super::fragments::{Versions, address, collation, firing, options, qualified, relations, role, users, when};
+use super::fragments::{
+    Versions, address, collation, depends_on_extensions, firing, options, qualified, relations, role, users, when,
+};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -18,14 +20,19 @@ pub(super) fn classes(versions: Versions) -> Vec<Class> {
 
 /// A foreign key of a partition that follows from its parent's has a name that PostgreSQL made up: only the parent's is
 /// compared. Constraint triggers are triggers. NOT NULL is a column's, and has a name of its own from 18 on; attaching a
-/// partition makes it inherited, whatever it was.
+/// partition makes it inherited, whatever it was. An exclusion constraint excludes by its operators; all else of it is its index.
 fn constraints(versions: Versions) -> Sql {
     sql!(
         "with {}
         select {}, pg_catalog.quote_ident(k.conname) || ' on ' || r.name, pg_catalog.jsonb_build_object(
             '@table', r.name,
-            'definition', case when k.contype <> 'c' then pg_catalog.regexp_replace(
+            'definition', case when k.contype not in ('c', 'x') then pg_catalog.regexp_replace(
                 pg_catalog.pg_get_constraintdef(k.oid), '( NOT VALID| NOT ENFORCED)+$', '') end,
+            'operators', case when k.contype = 'x' then (
+                select pg_catalog.jsonb_agg(o.oid::pg_catalog.regoperator::text order by o.position)
+                from pg_catalog.unnest(k.conexclop) with ordinality o(oid, position)) end,
+            'deferrable', case when k.contype = 'x' then nullif(k.condeferrable, false) end,
+            'initially deferred', case when k.contype = 'x' then nullif(k.condeferred, false) end,
             'expression', case when k.contype = 'c' then pg_catalog.pg_get_expr(k.conbin, k.conrelid) end,
             'validated', k.convalidated, 'no inherit', case when k.contype = 'c' then k.connoinherit end,
             'inherited only', nullif(not k.conislocal and k.contype <> 'n', false) {})
@@ -70,7 +77,8 @@ fn indexes(versions: Versions) -> Sql {
                                 where a.attrelid = x.oid
                                   and (a.attoptions is not null or nullif(a.attstattarget, -1) is not null)),
             'parent', (select h.inhparent::pg_catalog.regclass::text from pg_catalog.pg_inherits h
-                       where h.inhrelid = x.oid) {})
+                       where h.inhrelid = x.oid),
+            'depends on extension', {} {})
         from relation r
         join pg_catalog.pg_index i on i.indrelid = r.oid
         join pg_catalog.pg_class x on x.oid = i.indexrelid
@@ -80,6 +88,7 @@ fn indexes(versions: Versions) -> Sql {
         collation("k.coll"),
         qualified("n.nspname", "o.opcname"),
         options("x.reloptions"),
+        depends_on_extensions("pg_class", "x.oid"),
         when(versions.common().compares_nulls_in_unique_indexes(), ", 'nulls not distinct', i.indnullsnotdistinct")
     )
 }
@@ -118,7 +127,8 @@ fn triggers(versions: Versions) -> Sql {
         select {}, pg_catalog.quote_ident(t.tgname) || ' on ' || r.name, pg_catalog.jsonb_build_object(
             '@table', r.name, 'enabled', {},
             'definition', pg_catalog.regexp_replace(d.text, ' WHEN \\(.*\\) (EXECUTE (FUNCTION|PROCEDURE) )', ' \\1'),
-            'condition', pg_catalog.substring(d.text, ' WHEN \\((.*)\\) EXECUTE (?:FUNCTION|PROCEDURE) '))
+            'condition', pg_catalog.substring(d.text, ' WHEN \\((.*)\\) EXECUTE (?:FUNCTION|PROCEDURE) '),
+            'depends on extension', {})
         from relation r
         join pg_catalog.pg_trigger t on t.tgrelid = r.oid
         cross join lateral pg_catalog.pg_get_triggerdef(t.oid) d(text)
@@ -126,6 +136,7 @@ fn triggers(versions: Versions) -> Sql {
         relations(),
         address("pg_trigger", "t.oid"),
         firing("t.tgenabled"),
+        depends_on_extensions("pg_trigger", "t.oid"),
         chosen
     )
 }
@@ -151,14 +162,14 @@ fn policies() -> Sql {
     )
 }
 
-/// Expressions came with 14; an unset target is null from 17 on and -1 before, and there was none before 13.
+/// Its columns have no order but that of the table, which may be another. Expressions came with 14; an unset target is null from 17 on and -1 before, and there was none before 13.
 fn statistics(versions: Versions) -> Sql {
     sql!(
         "select {}, {}, pg_catalog.jsonb_build_object(
             'owner', {}, 'kinds', (select pg_catalog.jsonb_agg(case k.kind when 'd' then 'ndistinct' when 'f' then 'dependencies'
                            when 'm' then 'mcv' else 'expressions' end) from pg_catalog.unnest(s.stxkind) k(kind)),
-            'columns', (select pg_catalog.jsonb_agg(a.attname order by k.position)
-                        from pg_catalog.unnest(s.stxkeys::int2[]) with ordinality k(attnum, position)
+            'columns', (select pg_catalog.jsonb_agg(a.attname order by a.attname)
+                        from pg_catalog.unnest(s.stxkeys::int2[]) k(attnum)
                         join pg_catalog.pg_attribute a on a.attrelid = s.stxrelid and a.attnum = k.attnum),
             'table', s.stxrelid::pg_catalog.regclass::text,
             '@table', s.stxrelid::pg_catalog.regclass::text {} {})

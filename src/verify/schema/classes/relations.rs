@@ -1,6 +1,8 @@
 //! Tables, views, materialized views and sequences.
 
-use super::fragments::{Versions, address, options, privileges, relations, role, schema, users, when};
+use super::fragments::{
+    Versions, address, depends_on_extensions, options, privileges, relations, role, schema, users, when,
+};
 use super::{Class, Scope};
 use crate::sql;
 use crate::sql::{Literal, Sql};
@@ -14,16 +16,23 @@ pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
     ]
 }
 
-/// Partitioned tables have an access method from 17 on.
+/// Partitioned tables have an access method from 17 on. Rows of a partition whose detaching was broken off are not found through
+/// its parent. Triggers that check a foreign key, or that check again at the end, can be switched off with all others.
 fn tables(versions: Versions) -> Sql {
     sql!(
         "with {}
         select {}, r.name, pg_catalog.jsonb_build_object(
+            '@name', r.name,
             'kind', case r.kind when 'r' then 'ordinary' when 'p' then 'partitioned' else 'foreign' end,
             'persistence', case c.relpersistence when 'u' then 'unlogged' else 'permanent' end,
             'owner', {}, 'privileges of', {},
             'partition key', pg_catalog.pg_get_partkeydef(c.oid),
             'partition bound', pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+            'constraint triggers of', (
+                select pg_catalog.jsonb_object_agg(k.conname, case g.tgenabled when 'D' then 'disabled' when 'R' then 'replica'
+                           else 'always' end order by g.tgenabled)
+                from pg_catalog.pg_trigger g join pg_catalog.pg_constraint k on k.oid = g.tgconstraint
+                where g.tgrelid = c.oid and g.tgisinternal and g.tgenabled <> 'O' and k.contype <> 't'),
             'parents', (select pg_catalog.jsonb_agg(i.inhparent::pg_catalog.regclass::text order by i.inhseqno)
                         from pg_catalog.pg_inherits i where i.inhrelid = c.oid),
             'option', {}, 'TOAST option', {},
@@ -38,7 +47,7 @@ fn tables(versions: Versions) -> Sql {
             'row type', nullif(c.reloftype, 0)::pg_catalog.regtype::text,
             'server', (select s.srvname from pg_catalog.pg_foreign_table f
                        join pg_catalog.pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = c.oid),
-            'foreign table option', (select {} from pg_catalog.pg_foreign_table f where f.ftrelid = c.oid))
+            'foreign table option', (select {} from pg_catalog.pg_foreign_table f where f.ftrelid = c.oid) {})
         from relation r
         join pg_catalog.pg_class c on c.oid = r.oid
         left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
@@ -50,7 +59,12 @@ fn tables(versions: Versions) -> Sql {
         options("c.reloptions"),
         options("t.reloptions"),
         when(versions.common().has_access_method_of_partitioned_tables(), "or r.kind = 'p'"),
-        options("f.ftoptions")
+        options("f.ftoptions"),
+        when(
+            versions.common().detaches_concurrently(),
+            ", 'detach pending', nullif((select pg_catalog.bool_or(i.inhdetachpending)
+                                         from pg_catalog.pg_inherits i where i.inhrelid = c.oid), false)"
+        )
     )
 }
 
@@ -75,7 +89,8 @@ fn materialized_views(versions: Versions, scope: &Scope) -> Sql {
         select {}, r.name, pg_catalog.jsonb_build_object(
             'owner', {}, 'privileges of', {}, 'option', {}, 'TOAST option', {},
             'query', pg_catalog.pg_get_viewdef(c.oid),
-            'access method', (select am.amname from pg_catalog.pg_am am where am.oid = c.relam) {})
+            'access method', (select am.amname from pg_catalog.pg_am am where am.oid = c.relam),
+            'depends on extension', {} {})
         from relation r
         join pg_catalog.pg_class c on c.oid = r.oid
         left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
@@ -86,6 +101,7 @@ fn materialized_views(versions: Versions, scope: &Scope) -> Sql {
         privileges(versions, "c.relacl", "r", "c.relowner"),
         options("c.reloptions"),
         options("t.reloptions"),
+        depends_on_extensions("pg_class", "c.oid"),
         when(!scope.replicating, ", 'populated', c.relispopulated")
     )
 }
