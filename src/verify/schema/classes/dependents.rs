@@ -1,7 +1,7 @@
 //! Objects that come with another one, and what somebody has said of them all the same. No dump carries that.
 
 use super::Class;
-use super::fragments::{Versions, granted, only, schema, when};
+use super::fragments::{Versions, granted, identified, only, schema, when};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -32,12 +32,13 @@ fn dependents(versions: Versions) -> Sql {
                 select from pg_catalog.pg_description s where s.classoid = d.class and s.objoid = d.oid and s.objsubid = 0)
                 or exists (select from pg_catalog.pg_seclabel s where s.classoid = d.class and s.objoid = d.oid))
         )
-        select c.class, c.oid, 0, p.type || ' ' || p.identity, pg_catalog.jsonb_build_object(
+        select c.class, c.oid, 0, {}, pg_catalog.jsonb_build_object(
             'granted to', {}, 'revoked from', {})
         from changed c
         cross join lateral pg_catalog.pg_identify_object(c.class, c.oid, 0) p
         where p.schema is null or {}",
         when(versions.own.has_multiranges(), "or t.typtype = 'm'"),
+        identified("p"),
         granted(versions, only("acl", "initial"), "c.owner"),
         granted(versions, only("initial", "acl"), "c.owner"),
         schema("p.schema")

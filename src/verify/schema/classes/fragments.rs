@@ -99,6 +99,16 @@ pub(super) fn qualified(schema: &'static str, name: &'static str) -> Sql {
     sql!("(pg_catalog.quote_ident({}) || '.' || pg_catalog.quote_ident({}))", schema, name)
 }
 
+/// Type and name of an object, of what `pg_identify_object` says of it. From 17 on `json` is a word of SQL, and has no schema in
+/// front.
+pub(super) fn identified(object: &'static str) -> Sql {
+    sql!(
+        "({}.type || ' ' || pg_catalog.regexp_replace({}.identity, 'pg_catalog[.]json\\M', 'json', 'g'))",
+        object,
+        object
+    )
+}
+
 /// The name of a role.
 pub(super) fn role(oid: &'static str) -> Sql {
     sql!("pg_catalog.quote_ident(pg_catalog.pg_get_userbyid({}))", oid)

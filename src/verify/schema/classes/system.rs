@@ -1,7 +1,7 @@
 //! What users have said of objects that are the system's or an extension's: privileges and security labels.
 
 use super::Class;
-use super::fragments::{Versions, granted, only};
+use super::fragments::{Versions, granted, identified, only};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -54,10 +54,11 @@ fn privileges(versions: Versions) -> Sql {
             select class, oid, sub, owner, coalesce(acl, usual), coalesce(initial, usual)
             from began where acl is distinct from initial
         )
-        select {}, p.type || ' ' || p.identity, pg_catalog.jsonb_build_object('granted to', {}, 'revoked from', {})
+        select {}, {}, pg_catalog.jsonb_build_object('granted to', {}, 'revoked from', {})
         from changed c
         cross join lateral pg_catalog.pg_identify_object(c.class, c.oid, c.sub) p",
         NOWHERE,
+        identified("p"),
         granted(versions, only("acl", "initial"), "c.owner"),
         granted(versions, only("initial", "acl"), "c.owner")
     )
@@ -66,7 +67,7 @@ fn privileges(versions: Versions) -> Sql {
 /// Labels on what is no user's own; the others come with their objects.
 fn labels() -> Sql {
     sql!(
-        "select {}, p.type || ' ' || p.identity, pg_catalog.jsonb_build_object(
+        "select {}, {}, pg_catalog.jsonb_build_object(
             'security label of', pg_catalog.jsonb_object_agg(s.provider, s.label))
         from pg_catalog.pg_seclabel s
         cross join lateral pg_catalog.pg_identify_object(s.classoid, s.objoid, s.objsubid) p
@@ -75,7 +76,8 @@ fn labels() -> Sql {
               select from pg_catalog.pg_depend m
               where m.classid = s.classoid and m.objid = s.objoid and m.deptype = 'e'))
         group by p.type, p.identity",
-        NOWHERE
+        NOWHERE,
+        identified("p")
     )
 }
 

@@ -2,7 +2,7 @@
 //! privileges.
 
 use super::fragments::{
-    Versions, address, firing, granted, independent, not_ours, privileges, role, schema, users, when,
+    Versions, address, firing, granted, identified, independent, not_ours, privileges, role, schema, users, when,
 };
 use super::{Class, Scope};
 use crate::facts::provider;
@@ -59,7 +59,7 @@ fn extensions(versions: Versions, scope: &Scope) -> Sql {
         "select {}, pg_catalog.quote_ident(e.extname), pg_catalog.jsonb_build_object(
             'schema', pg_catalog.quote_ident(n.nspname), 'version', e.extversion,
             'member', (
-                select pg_catalog.jsonb_object_agg(i.type || ' ' || i.identity, true)
+                select pg_catalog.jsonb_object_agg({}, true)
                 from pg_catalog.pg_depend m
                 cross join lateral pg_catalog.pg_identify_object(m.classid, m.objid, m.objsubid) i
                 where m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and m.refobjid = e.oid
@@ -72,6 +72,7 @@ fn extensions(versions: Versions, scope: &Scope) -> Sql {
         join pg_catalog.pg_namespace n on n.oid = e.extnamespace
         where e.extname not in ({})",
         address("pg_extension", "e.oid"),
+        identified("i"),
         independent("pg_type", "m.objid"),
         if newer { "true" } else { "false" },
         Sql::join(excluded.map(Literal::new), ", ")
