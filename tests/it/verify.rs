@@ -4,6 +4,7 @@ mod not_compared;
 mod replicating;
 mod rows;
 mod values;
+mod wordings;
 
 use crate::harness::cli::Run;
 use crate::harness::fixture::create_shop;
