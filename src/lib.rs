@@ -47,7 +47,8 @@
 //! table is ready and the slot has confirmed a goal that was fixed once, come the things that replication does not carry:
 //! sequences, tables without replica identity, changed large objects, materialized views. Then subscription, slot and
 //! publication are dropped. A small database in a run that finishes at once gets its subscription only if a look into the
-//! slot finds something for it. The dump method is the same without publication and slot.
+//! slot finds something for it. The dump method is the same without publication and slot; its
+//! tables are locked, as readers lock them, before its snapshot is taken.
 //!
 //! # Invariants
 //!

@@ -38,7 +38,8 @@ pub struct DatabaseFacts {
     pub dependents: Vec<Dependent>,
     /// Members of such an extension whose privileges are not those that it gave them.
     pub granted_members: Vec<GrantedMember>,
-    /// What only some users may create or grant.
+    /// What only some users may create or grant. Where the target's user is a superuser only security labels: one without its
+    /// provider not even he may create.
     pub reserved: Vec<ReservedObject>,
     /// What users have added to operator families of extensions and of the system; only asked on the source.
     pub family_additions: Vec<FamilyAddition>,

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::Type;
 
-use super::{Purpose, indexes, materialized_views, members, operator_families, relations, reserved, storage, types};
+use super::{
+    Interest, Purpose, indexes, materialized_views, members, operator_families, relations, reserved, storage, types,
+};
 use crate::facts::{
     DatabaseFacts, EventTrigger, Extension, Journal, JournalOrigin, Language, LargeObjects, Moment, Probe, Publication,
     Side, Subscription,
@@ -15,11 +17,8 @@ use crate::sql::names::{JOURNAL_SCHEMA, PREFIX, ReplicationNames};
 use crate::sql::{Ident, QualifiedName};
 
 /// All about one database, except whether tables have rows.
-pub(super) async fn inspect(
-    client: &Client,
-    ours: &ReplicationNames,
-    purpose: Purpose,
-) -> Result<DatabaseFacts, PgError> {
+pub(super) async fn inspect(client: &Client, interest: Interest<'_>) -> Result<DatabaseFacts, PgError> {
+    let Interest { purpose, ours, superuser } = interest;
     let (extensions, languages, members) =
         tokio::try_join!(extensions(client), languages(client), members::members(client))?;
     let (tables, sequences, materialized_views) = tokio::try_join!(
@@ -38,7 +37,7 @@ pub(super) async fn inspect(
     let (publication, reserved, family_additions, large_indexes) = match (client.side(), purpose) {
         (Side::Source, Purpose::Migrate) => {
             let (reserved, additions, large) = tokio::try_join!(
-                reserved::reserved(client),
+                reserved::reserved(client, superuser),
                 operator_families::additions(client),
                 indexes::large(client)
             )?;

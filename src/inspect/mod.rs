@@ -66,6 +66,15 @@ enum Purpose {
     Compare,
 }
 
+/// What the facts of one database are asked for.
+#[derive(Clone, Copy)]
+struct Interest<'a> {
+    purpose: Purpose,
+    ours: &'a ReplicationNames,
+    /// Whether the target's user is a superuser: then it does not matter what needs one.
+    superuser: bool,
+}
+
 async fn look(
     source: &Server,
     target: &Server,
@@ -115,18 +124,19 @@ async fn pair(
     ours: ReplicationNames,
     purpose: Purpose,
 ) -> Result<DatabasePair, PgError> {
+    let interest = Interest { purpose, ours: &ours, superuser: facts.target.user.superuser };
     let on_source = async {
         let entry = facts.source.databases.iter().find(|entry| entry.name == name);
         if entry.is_some_and(|entry| !entry.connectable) {
             return Ok(Err(format!("database {name:?} does not accept connections")));
         }
-        one_side(source, &name, &ours, purpose).await
+        one_side(source, &name, interest).await
     };
     let on_target = async {
         if !exists(&facts.target, &name) {
             return Ok(None);
         }
-        one_side(target, &name, &ours, purpose).await.map(Some)
+        one_side(target, &name, interest).await.map(Some)
     };
     let (on_source, mut on_target) = tokio::try_join!(on_source, on_target)?;
     if purpose == Purpose::Compare {
@@ -165,13 +175,12 @@ async fn limit_locks(client: &Client) -> Result<(), PgError> {
 async fn one_side(
     server: &Server,
     name: &str,
-    ours: &ReplicationNames,
-    purpose: Purpose,
+    interest: Interest<'_>,
 ) -> Result<Result<DatabaseFacts, String>, PgError> {
     match server.connect(name).await {
         Ok(client) => {
             limit_locks(&client).await?;
-            database::inspect(&client, ours, purpose).await.map(Ok)
+            database::inspect(&client, interest).await.map(Ok)
         }
         Err(error) => {
             let side = match server.side() {

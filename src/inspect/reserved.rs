@@ -64,12 +64,6 @@ with member as (
     from pg_catalog.pg_foreign_data_wrapper
     union all select 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, oid, srvowner, srvacl
     from pg_catalog.pg_foreign_server
-), labelled as (
-    select classoid, objoid from pg_catalog.pg_seclabel
-    where objoid >= $1 or classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass
-    union select l.classoid, l.objoid from pg_catalog.pg_shseclabel l
-    join pg_catalog.pg_database d on d.oid = l.objoid and d.datname = pg_catalog.current_database()
-    where l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
 )
 select o.kind, coalesce(i.identity, ''), pg_catalog.pg_get_userbyid(o.role)::text
 from object o, pg_catalog.pg_identify_object(o.classid, o.oid, 0) i
@@ -79,9 +73,6 @@ select 'privileges', coalesce(i.identity, ''), pg_catalog.pg_get_userbyid(a.gran
 from granted g, pg_catalog.aclexplode(g.acl) a, pg_catalog.pg_identify_object(g.classid, g.oid, 0) i
 where g.acl is not null and a.grantor <> g.owner and g.oid >= $1
 union
-select 'security_labels', coalesce(i.identity, ''), null
-from labelled l, pg_catalog.pg_identify_object(l.classoid, l.objoid, 0) i
-union
 select 'privileges', 'public', null
 from pg_catalog.pg_namespace n
 left join pg_catalog.pg_init_privs p
@@ -89,9 +80,30 @@ left join pg_catalog.pg_init_privs p
 where n.nspname = 'public' and (n.nspacl is distinct from p.initprivs or n.nspowner >= $1)
 order by 1, 2, 3";
 
-/// All of them, ordered by kind and identity.
-pub(super) async fn reserved(client: &Client) -> Result<Vec<ReservedObject>, PgError> {
-    let rows = client.query("list what only some users may create", QUERY, &[(&FIRST_USER_OID, Type::OID)]).await?;
+/// A superuser, too, needs the provider of a label.
+const LABELS: &str = "
+with labelled as (
+    select classoid, objoid from pg_catalog.pg_seclabel
+    where objoid >= $1 or classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass
+    union select l.classoid, l.objoid from pg_catalog.pg_shseclabel l
+    join pg_catalog.pg_database d on d.oid = l.objoid and d.datname = pg_catalog.current_database()
+    where l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
+)
+select 'security_labels', coalesce(i.identity, ''), null::text
+from labelled l, pg_catalog.pg_identify_object(l.classoid, l.objoid, 0) i
+order by 2";
+
+/// Whatever the target's user may not create, by kind and identity. A superuser may create all but labels without a provider.
+pub(super) async fn reserved(client: &Client, for_superuser: bool) -> Result<Vec<ReservedObject>, PgError> {
+    let mut found = ask(client, LABELS).await?;
+    if !for_superuser {
+        found.extend(ask(client, QUERY).await?);
+    }
+    Ok(found)
+}
+
+async fn ask(client: &Client, query: &'static str) -> Result<Vec<ReservedObject>, PgError> {
+    let rows = client.query("list what only some users may create", query, &[(&FIRST_USER_OID, Type::OID)]).await?;
     let mut found = Vec::new();
     for row in &rows {
         let kind: String = client.get(row, 0)?;

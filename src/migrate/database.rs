@@ -26,7 +26,7 @@ use crate::error::{Error, Kind};
 use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
 use crate::facts::Moment;
 use crate::logger;
-use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, TablePlan, Transfer, Work};
+use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, Transfer, Work};
 use crate::settings::Method;
 use crate::sql::QualifiedName;
 
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
         self.stage(Stage::Preparing);
-        let _on_source = Lock::take(&context.source, name).await?;
+        let on_source = Lock::take(&context.source, name).await?;
         let on_target = create::claim(context, name, migration).await?;
         if migration.drop_first {
             self.drop_leftovers().await?;
@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
         create::prepare(context, name, migration).await?;
         match migration.transfer {
             Transfer::SubscriptionCopies { .. } => Box::pin(self.let_subscription_copy(migration)).await,
-            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(migration)).await,
+            Transfer::Dump | Transfer::SlotHandOver => Box::pin(self.copy_snapshot(migration, &on_source)).await,
         }
     }
 
@@ -143,24 +143,26 @@ impl<'a> Run<'a> {
     }
 
     /// Copies a snapshot, which is that of a slot when replication is to go on from there.
-    async fn copy_snapshot(&self, migration: &Migration) -> Result<(), Error> {
+    async fn copy_snapshot(&self, migration: &Migration, on_source: &Lock) -> Result<(), Error> {
         let (context, name, names) = (self.context, self.database.name.as_str(), &self.database.names);
         let content = &migration.content;
         let (manner, jobs) = (Manner::new(migration), self.plan.index_jobs);
-        let snapshot = if migration.transfer == Transfer::SlotHandOver {
+        let by_slot = migration.transfer == Transfer::SlotHandOver;
+        let snapshot = if by_slot {
             replication::create_publications(context, name, names, content, migration.transfer).await?;
             Snapshot::with_slot(context, name, &names.slot).await?
         } else {
-            Snapshot::take(context, name).await?
+            Snapshot::take_in(on_source, &content.tables).await?
         };
 
         snapshot.must_show_definitions(&content.seen).await?;
         let moment = snapshot.moment(context).await?;
-        // Replication brings a TRUNCATE, and need not hold back anybody's for the hours of a copy.
-        let kept = |table: &&TablePlan| migration.transfer == Transfer::Dump || !table.parts.is_empty();
-        snapshot.keep_rows(content.tables.iter().filter(kept)).await?;
+        if by_slot {
+            // Replication brings a TRUNCATE, and need not hold back anybody's for the hours of a copy.
+            snapshot.keep_rows(content.tables.iter().filter(|table| !table.parts.is_empty())).await?;
+        }
         self.stage(Stage::Schema);
-        let archive = Archive::dump(context, name, Some(snapshot.name()), &migration.rights).await?;
+        let archive = Archive::dump(context, name, Some(&snapshot), &migration.rights).await?;
         archive.restore_before_data(context, manner, jobs).await?;
 
         self.stage(Stage::Copy);
@@ -182,7 +184,9 @@ impl<'a> Run<'a> {
         let (complete, mut completed) = mpsc::unbounded_channel();
         let copy = async {
             self.pool.copy(name, snapshot.name(), work, Some(complete)).await?;
-            snapshot.must_show_rows(context, &content.tables).await?;
+            if by_slot {
+                snapshot.must_show_rows(context, &content.tables).await?;
+            }
             self.notice_all(large_objects.conclude(name));
             snapshot.release(context).await;
             self.stage(Stage::Indexes);
@@ -205,7 +209,7 @@ impl<'a> Run<'a> {
         self.notice_all(builds.notices());
         let analyzed = builds.analyzed();
 
-        if migration.transfer == Transfer::SlotHandOver {
+        if by_slot {
             return self.replicate_from_slot(migration, &archive, analyzed).await;
         }
         let session = archive.session(context).await?;

@@ -42,7 +42,7 @@ pub(super) async fn copy_again(context: &Context, pool: &Pool, database: &str, c
     for table in &content.recopied {
         tracing::info!(target: logger::MIGRATE, "{}: copying {} once more: replication does not carry it", logger::database(database), table.name);
     }
-    let snapshot = Snapshot::take(context, database).await?;
+    let snapshot = Snapshot::take_beside(context, database, &content.recopied).await?;
     pool.copy(database, snapshot.name(), Work::tables(&content.recopied, Load::Replace).collect(), None).await?;
     snapshot.release(context).await;
     Ok(())
@@ -55,7 +55,7 @@ pub(super) async fn large_objects(
     database: &str,
     owners: &Owners,
 ) -> Result<Vec<String>, Error> {
-    let snapshot = Snapshot::take(context, database).await?;
+    let snapshot = Snapshot::take_beside(context, database, &[]).await?;
     let (all, shares) = Carrying::divide(context, &snapshot, &context.target.connect(database).await?, owners).await?;
     pool.copy(database, snapshot.name(), shares.into_iter().map(Work::LargeObjects).collect(), None).await?;
     snapshot.release(context).await;

@@ -1,10 +1,12 @@
 //! A snapshot of a source database that other sessions, and pg_dump, can use while the holder lives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::definitions::{self, Seen};
+use super::lock::Lock;
 use super::{Context, moment};
 use crate::error::{Error, Kind};
 use crate::facts::Moment;
@@ -12,7 +14,11 @@ use crate::logger;
 use crate::pg::{Client, PgError};
 use crate::plan::TablePlan;
 use crate::sql;
-use crate::sql::{Ident, QualifiedName, Sql};
+use crate::sql::{Ident, Literal, QualifiedName, Sql};
+
+/// How long a table of the source may be locked by somebody else. Who waits for the snapshot's own lock on it, to rewrite it for
+/// example, makes all others wait behind him: neither would ever come to an end.
+pub(super) const LOCK_TIMEOUT: &str = "60s";
 
 /// After how long the wait for a slot first says what it waits for, and how often then.
 const FIRST_REMINDER: Duration = Duration::from_secs(2);
@@ -25,19 +31,50 @@ const LARGE_OBJECTS: &str = "
 select count(*), pg_catalog.pg_relation_size('pg_catalog.pg_largeobject') from pg_catalog.pg_largeobject_metadata";
 
 /// A transaction that keeps the snapshot alive. Dropping it ends the snapshot.
-pub(super) struct Snapshot {
-    holder: Client,
+pub(super) struct Snapshot<'a> {
+    holder: Holder<'a>,
     name: String,
-    /// Whether the holder is a session like others, and not one for replication commands.
-    ordinary: bool,
 }
 
-impl Snapshot {
-    /// A snapshot of what is committed now.
-    pub(super) async fn take(context: &Context, database: &str) -> Result<Self, Error> {
-        let holder = context.source.connect(database).await?;
+/// The session with the transaction.
+enum Holder<'a> {
+    /// That of the database's lock, which it stays afterwards.
+    Lock(&'a Client),
+    /// One of its own, which serves others afterwards.
+    Own(Client),
+    /// One for replication commands.
+    Replication(Client),
+}
+
+impl Deref for Holder<'_> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        match self {
+            Self::Lock(client) => client,
+            Self::Own(client) | Self::Replication(client) => client,
+        }
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    /// A snapshot of what is committed once `tables` are locked as by a reader, in the session that is `lock`.
+    ///
+    /// The locks come first: a snapshot from before would show nothing of a table that TRUNCATE empties, or a change of its
+    /// definition writes anew, until it is locked.
+    pub(super) async fn take_in(lock: &'a Lock, tables: &[TablePlan]) -> Result<Self, Error> {
+        Self::take(Holder::Lock(lock.session()), tables).await
+    }
+
+    /// The same in a session of its own.
+    pub(super) async fn take_beside(context: &Context, database: &str, tables: &[TablePlan]) -> Result<Self, Error> {
+        Self::take(Holder::Own(context.source.connect(database).await?), tables).await
+    }
+
+    async fn take(holder: Holder<'a>, tables: &[TablePlan]) -> Result<Self, Error> {
         holder.run("begin the snapshot", "begin isolation level repeatable read read only").await?;
-        Self::export(holder, true).await
+        keep_rows(&holder, tables.iter()).await?;
+        Self::export(holder).await
     }
 
     /// A new logical slot, and a snapshot of exactly the point from which it streams. The transaction must be open before the
@@ -47,13 +84,13 @@ impl Snapshot {
         holder.run("begin the snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let command = sql!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput USE_SNAPSHOT", slot);
         until_created(context, &holder, slot, holder.simple("create the slot", command)).await?;
-        Self::export(holder, false).await
+        Self::export(Holder::Replication(holder)).await
     }
 
-    async fn export(holder: Client, ordinary: bool) -> Result<Self, Error> {
+    async fn export(holder: Holder<'a>) -> Result<Self, Error> {
         let rows = holder.simple("export the snapshot", "select pg_catalog.pg_export_snapshot()").await?;
         match rows.into_iter().flatten().flatten().next() {
-            Some(name) => Ok(Self { holder, name, ordinary }),
+            Some(name) => Ok(Self { holder, name }),
             None => Err(Error::new(Kind::Failed, "the source exported a snapshot without a name")),
         }
     }
@@ -63,21 +100,15 @@ impl Snapshot {
         definitions::must_be(&self.holder, seen).await
     }
 
-    /// Keeps the rows of `tables` where the snapshot finds them while it lives, as pg_dump does. Of a table that TRUNCATE has emptied no
-    /// snapshot shows any; and VACUUM FULL or CLUSTER between two parts of a table, when no worker holds it, would move rows out
-    /// of blocks that are still to be read.
+    /// Locks `tables` as a reader does while the snapshot lives: VACUUM FULL or CLUSTER between two parts of a table, when no
+    /// worker holds it, would move rows out of blocks that are still to be read.
     pub(super) async fn keep_rows(&self, tables: impl Iterator<Item = &TablePlan>) -> Result<(), PgError> {
-        let tables: Vec<_> =
-            tables.map(|table| sql!("{}{}", if table.partitioned { "" } else { "only " }, table.name)).collect();
-        if tables.is_empty() {
-            return Ok(());
-        }
-        let lock = sql!("lock table {} in access share mode", Sql::join(&tables, ", "));
-        self.holder.run("keep others from emptying or rewriting tables", lock).await
+        keep_rows(&self.holder, tables).await
     }
 
-    /// Refuses to go on when the definition of one of `tables` has been changed since in a way that wrote it anew, a column's
-    /// type for example: of such a table no snapshot from before shows any rows, whoever reads it later.
+    /// Refuses to go on when the definition of one of `tables`, which need not have been locked, has been changed since in a way
+    /// that wrote it anew, a column's type for example: of such a table no snapshot from before shows any rows, whoever reads it
+    /// later.
     pub(super) async fn must_show_rows(&self, context: &Context, tables: &[TablePlan]) -> Result<(), Error> {
         let now = context.source.connect(self.holder.database()).await?;
         let (then, now) = tokio::try_join!(forms(&self.holder), forms(&now))?;
@@ -110,6 +141,12 @@ impl Snapshot {
         &self.name
     }
 
+    /// Whether it shows security labels, whatever of.
+    pub(super) async fn has_labels(&self) -> Result<bool, PgError> {
+        let rows = self.holder.simple("look for security labels", "select from pg_catalog.pg_seclabel limit 1").await?;
+        Ok(!rows.is_empty())
+    }
+
     /// Large objects that it shows, and about how many bytes they have.
     pub(super) async fn large_objects(&self) -> Result<(i64, i64), PgError> {
         let rows = self.holder.simple("count large objects", LARGE_OBJECTS).await?;
@@ -121,12 +158,24 @@ impl Snapshot {
     /// Ends the snapshot, and with it the VACUUM horizon that it held back on the source. Everything has been read: a
     /// session that broke while it was idle has ended it already.
     pub(super) async fn release(self, context: &Context) {
-        match self.holder.run("end the snapshot", "commit").await {
-            Ok(()) if self.ordinary => context.source.keep(self.holder),
-            Ok(()) => {}
-            Err(error) => tracing::debug!(target: logger::SOURCE, "{error}: {}", error.words()),
+        match (self.holder.run("end the snapshot", "commit").await, self.holder) {
+            (Ok(()), Holder::Own(holder)) => context.source.keep(holder),
+            (Ok(()), Holder::Lock(_) | Holder::Replication(_)) => {}
+            (Err(error), _) => tracing::debug!(target: logger::SOURCE, "{error}: {}", error.words()),
         }
     }
+}
+
+/// Locks `tables` against whatever would move or remove their rows, until the transaction ends.
+async fn keep_rows(client: &Client, tables: impl Iterator<Item = &TablePlan>) -> Result<(), PgError> {
+    let tables: Vec<_> =
+        tables.map(|table| sql!("{}{}", if table.partitioned { "" } else { "only " }, table.name)).collect();
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let (limit, tables) = (Literal::new(LOCK_TIMEOUT), Sql::join(&tables, ", "));
+    let lock = sql!("set local lock_timeout = {}; lock table {} in access share mode", limit, tables);
+    client.run("keep others from emptying or rewriting tables", lock).await
 }
 
 /// Waits for `creation` of a slot, by `client` or by whom its server connects to, and says for which transactions it waits.

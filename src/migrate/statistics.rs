@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
+
 use super::Context;
 use super::schema::Archive;
 use crate::error::Error;
@@ -33,20 +35,19 @@ pub(super) async fn carry(context: &Context, archive: &Archive, migration: &Migr
     let tables = tables_by_relation(&client, migration).await?;
     let mut known = BTreeSet::new();
     let mut failed = BTreeSet::new();
-    for list in archive.lists_of_statistics() {
+    for entry in archive.statistics(context).await?.relations() {
         context.check()?;
-        for entry in archive.statistics(context, &list).await? {
-            let Some(table) = tables.get(&entry.relation).filter(|table| !failed.contains(*table)) else { continue };
-            if entry.relation == *table && entry.describes_columns() {
-                known.insert(table.clone());
-            }
-            if let Some(reason) = restore(&client, &entry).await? {
-                carried.notices.push(format!(
-                    "table {table} is analyzed: the target does not take the source's statistics of {}: {reason}",
-                    entry.relation
-                ));
-                failed.insert(table.clone());
-            }
+        let entry = entry?;
+        let Some(table) = tables.get(&entry.relation).filter(|table| !failed.contains(*table)) else { continue };
+        if entry.relation == *table && entry.describes_columns() {
+            known.insert(table.clone());
+        }
+        if let Some(reason) = restore(&client, &entry).await? {
+            carried.notices.push(format!(
+                "table {table} is analyzed: the target does not take the source's statistics of {}: {reason}",
+                entry.relation
+            ));
+            failed.insert(table.clone());
         }
     }
     context.target.keep(client);
@@ -104,12 +105,13 @@ async fn relations(
     Ok(rows.into_iter().filter_map(pair).collect())
 }
 
-/// Sends one entry, and returns what kept it from having its whole effect. The statements hold values of rows: they are not
-/// logged.
+/// Sends one entry in one round trip, and returns what kept it from having its whole effect. The statements hold values of rows:
+/// they are not logged.
 async fn restore(client: &Client, entry: &RelationStatistics) -> Result<Option<String>, Error> {
     let doing = format!("carry the statistics of {}", entry.relation);
-    for statement in &entry.statements {
-        match client.query(&*doing, Sql::from_archive(statement), &[]).await {
+    let send = |statement| client.query(&*doing, Sql::from_archive(statement), &[]);
+    for answer in join_all(entry.statements.iter().map(send)).await {
+        match answer {
             Ok(rows) => {
                 for row in &rows {
                     if !client.get::<bool>(row, 0)? {

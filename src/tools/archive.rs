@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 use super::outcome::RestoreOutcome;
 use super::process::{Tail, ToolCommand};
 use super::stderr::Listener;
-use super::toc::{Section, Toc};
+use super::toc::Toc;
 use super::{ChildConnection, ClientTools, ToolError};
 use crate::logger;
 
@@ -19,11 +19,15 @@ use crate::logger;
 pub struct DumpRequest<'a> {
     /// A snapshot exported on the source, as `pg_export_snapshot()` names it; without one pg_dump takes its own.
     pub snapshot: Option<&'a str>,
+    /// Include security labels. Where there are none, looking for them takes longer than anything else.
+    pub labels: bool,
     /// Include what the planner knows about tables; only 18 and later can.
     pub statistics: bool,
     /// Write text in UTF-8, which whoever reads the statements expects. Impossible where the database's encoding cannot be
     /// converted: text is then as it is.
     pub utf8: bool,
+    /// How long each table that somebody else has locked is waited for, as `lock_timeout` takes it.
+    pub lock_timeout: &'a str,
     /// The archive; an existing file is overwritten.
     pub file: &'a Path,
 }
@@ -51,7 +55,11 @@ pub async fn dump_schema(
         .arg("--format=custom")
         .arg("--compress=0")
         .arg("--quote-all-identifiers")
+        .option("--lock-wait-timeout", request.lock_timeout)
         .option("--file", request.file);
+    if !request.labels {
+        command = command.arg("--no-security-labels");
+    }
     if request.utf8 {
         command = command.arg("--encoding=UTF8");
     }
@@ -79,14 +87,8 @@ pub async fn dump_schema(
 /// # Errors
 /// When pg_restore cannot be started, fails or is cancelled, or when its listing cannot be read.
 pub async fn contents(tools: &ClientTools, archive: &Path, cancel: &CancellationToken) -> Result<Toc, ToolError> {
-    let [pre, post] = Section::ALL.map(|section| async move {
-        let command = ToolCommand::new(&tools.pg_restore).arg("--list");
-        let command = section.options().iter().fold(command, |command, option| command.arg(option));
-        let listing = command.arg(archive).output(cancel).await?;
-        Ok::<_, ToolError>((section, listing))
-    });
-    let (pre, post) = tokio::try_join!(pre, post)?;
-    Ok(Toc::parse([&pre, &post].map(|(section, listing)| (*section, listing.as_str())))?)
+    let listing = ToolCommand::new(&tools.pg_restore).arg("--list").arg(archive).output(cancel).await?;
+    Ok(Toc::parse(&listing)?)
 }
 
 /// What [`restore`] is to create.
@@ -157,7 +159,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::tools::{Context, Ending, Missing, classify, find_all};
+    use crate::tools::{Context, Ending, Missing, Section, classify, find_all};
 
     fn testdata(path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/testdata").join(path)
@@ -188,8 +190,10 @@ mod tests {
         let record = dir.path().join("record");
         let request = DumpRequest {
             snapshot: Some("00000003-1"),
+            labels: false,
             statistics: false,
             utf8: true,
+            lock_timeout: "1min",
             file: Path::new("/tmp/archive"),
         };
         let source = server(&[("FAKE_RECORD", &record)]);
@@ -199,7 +203,9 @@ mod tests {
         --format=custom
         --compress=0
         --quote-all-identifiers
+        --lock-wait-timeout=1min
         --file=/tmp/archive
+        --no-security-labels
         --encoding=UTF8
         --snapshot=00000003-1
         --no-password
@@ -214,7 +220,14 @@ mod tests {
     async fn a_dump_with_statistics_still_has_no_rows() {
         let dir = tempfile::tempdir().unwrap();
         let record = dir.path().join("record");
-        let request = DumpRequest { snapshot: None, statistics: true, utf8: false, file: Path::new("/tmp/archive") };
+        let request = DumpRequest {
+            snapshot: None,
+            labels: true,
+            statistics: true,
+            utf8: false,
+            lock_timeout: "1min",
+            file: Path::new("/tmp/archive"),
+        };
         let source = server(&[("FAKE_RECORD", &record)]);
         dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap();
         insta::assert_snapshot!(fs::read_to_string(record).unwrap(), @r"
@@ -224,6 +237,7 @@ mod tests {
         --format=custom
         --compress=0
         --quote-all-identifiers
+        --lock-wait-timeout=1min
         --file=/tmp/archive
         --no-password
         --dbname=host=db dbname=app
@@ -239,7 +253,14 @@ mod tests {
         let words = dir.path().join("words");
         fs::write(&words, "pg_dump: error: query failed: ERROR:  permission denied for table t\n").unwrap();
         let source = server(&[("FAKE_STDERR", &words), ("FAKE_STATUS", Path::new("1"))]);
-        let request = DumpRequest { snapshot: None, statistics: false, utf8: true, file: Path::new("/tmp/archive") };
+        let request = DumpRequest {
+            snapshot: None,
+            labels: true,
+            statistics: false,
+            utf8: true,
+            lock_timeout: "1min",
+            file: Path::new("/tmp/archive"),
+        };
         let error = dump_schema(&fake_tools().await, &source, request, &CancellationToken::new()).await.unwrap_err();
         assert!(error.to_string().ends_with("permission denied for table t"), "{error}");
     }
@@ -285,9 +306,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_contents_of_an_archive_are_read_section_by_section() {
+    async fn the_contents_of_an_archive_are_divided_into_sections() {
         let toc = contents(&fake_tools().await, Path::new("/tmp/archive"), &CancellationToken::new()).await.unwrap();
         let count = |section| toc.entries.iter().filter(|entry| entry.section == section).count();
-        assert_eq!(Section::ALL.map(count), [53, 34]);
+        assert_eq!([Section::PreData, Section::PostData].map(count), [53, 34]);
     }
 }

@@ -4,7 +4,7 @@
 //! [`dump_schema`] writes an archive, [`contents`] reads what is in it, [`restore`] carries out a part of it. How
 //! `pg_restore` fared is a value: each error it met, with the object, the server's words and the command, and
 //! [`classify()`] tells the harmless ones, listed one by one in the code, and those that the user was told of, from all others.
-//! [`script()`] reads entries as statements, [`SqlFile`] keeps the SQL of all.
+//! [`SqlFile`] keeps the SQL of entries, [`Script`] reads it as statements.
 //!
 //! Children get no password in their arguments, no `PG*` variable of ours, speak English, and run in a process group of
 //! their own, so that they and their workers can be stopped together.
@@ -31,7 +31,7 @@ pub use lex::statements;
 pub use locate::{Choice, ClientTools, LocateError, ToolVersion, choose, find_all};
 pub use outcome::{Ending, Phase, RestoreError, RestoreOutcome, TocEntryRef};
 pub use refused::{Announced, Missing};
-pub use script::{RelationStatistics, Script, script};
+pub use script::{RelationStatistics, Script};
 pub use sql_file::{Piece, SqlFile};
 pub use toc::{Entry, Section, Toc, TocError, write_list};
 

@@ -1,14 +1,6 @@
 //! Entries of an archive as the statements that `pg_restore` would send.
 
-use std::path::Path;
-
-use tokio_util::sync::CancellationToken;
-
-use super::archive::list_file;
 use super::lex::statements;
-use super::process::ToolCommand;
-use super::sql_file::divide;
-use super::{ClientTools, ToolError};
 use crate::sql::{QualifiedName, Sql};
 
 /// The statements of some entries.
@@ -22,12 +14,6 @@ impl Script {
     /// All statements in their order.
     pub fn statements(&self) -> impl Iterator<Item = Sql> {
         self.entries.iter().flatten().map(Sql::from_archive)
-    }
-
-    /// Reads what `pg_restore --verbose --file=-` wrote. What stands before the first entry sets up a session of psql.
-    fn parse(text: &str) -> Self {
-        let pieces = divide(text.as_bytes());
-        Self::of(pieces.iter().map(|piece| piece.within(text)))
     }
 
     /// Entries, each from its SQL.
@@ -66,10 +52,10 @@ pub struct RelationStatistics {
 }
 
 impl RelationStatistics {
-    /// Reads the statements of an entry; `None` when they are of another form, or not in UTF-8.
-    fn read(statements: Vec<String>) -> Option<Self> {
-        let whole = |text: &String| !text.contains(char::REPLACEMENT_CHARACTER);
-        let first = statements.first().filter(|_| statements.iter().all(whole))?;
+    /// Reads an entry's SQL; `None` when it is of another form.
+    pub fn read(text: &str) -> Option<Self> {
+        let statements = statements_of_entry(text);
+        let first = statements.first()?;
         let relation = QualifiedName::new(argument(first, "schemaname")?, argument(first, "relname")?);
         Some(Self { relation, statements })
     }
@@ -77,13 +63,6 @@ impl RelationStatistics {
     /// Whether the source knows anything about its columns.
     pub fn describes_columns(&self) -> bool {
         self.statements.len() > 1
-    }
-}
-
-impl Script {
-    /// The entries as statistics, less those that cannot be read as such.
-    pub fn into_statistics(self) -> impl Iterator<Item = RelationStatistics> {
-        self.entries.into_iter().filter_map(RelationStatistics::read)
     }
 }
 
@@ -102,89 +81,31 @@ fn argument(call: &str, name: &str) -> Option<String> {
     None
 }
 
-/// The statements of the entries in `list`, the text of [`Toc::write_list`](super::Toc::write_list).
-///
-/// # Errors
-/// When pg_restore cannot be started, fails or is cancelled.
-pub async fn script(
-    tools: &ClientTools,
-    archive: &Path,
-    list: &str,
-    cancel: &CancellationToken,
-) -> Result<Script, ToolError> {
-    if list.is_empty() {
-        return Ok(Script::default());
-    }
-    let list = list_file(archive, list).map_err(ToolError::List)?;
-    let text = ToolCommand::new(&tools.pg_restore)
-        .arg("--verbose")
-        .option("--file", "-")
-        .option("--use-list", list.path())
-        .arg(archive)
-        .output(cancel)
-        .await?;
-    Ok(Script::parse(&text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn statistics_name_their_relation() {
-        let text = "SET client_encoding = 'UTF8';\n\n--\n-- TOC entry 5 (class 0 OID 0)\n-- Statistics for Name: t; Type: STATISTICS DATA; Schema: a b; Owner: -\n--\n\n\
-             SELECT * FROM pg_catalog.pg_restore_relation_stats(\n\t'version', '150018'::integer,\n\t'schemaname', 'a b',\n\
+        let text = "\nSELECT * FROM pg_catalog.pg_restore_relation_stats(\n\t'version', '150018'::integer,\n\t'schemaname', 'a b',\n\
              \t'relname', 'it''s; 1',\n\t'relpages', '1'::integer\n);\n\
              SELECT * FROM pg_catalog.pg_restore_attribute_stats(\n\t'schemaname', 'a b',\n\t'most_common_vals', '{1}'::text\n);\n";
-        let [only] = Script::parse(text).into_statistics().collect::<Vec<_>>().try_into().unwrap();
+        let only = RelationStatistics::read(text).unwrap();
         assert_eq!(only.relation, QualifiedName::new("a b", "it's; 1"));
         assert!(only.describes_columns());
         assert!(only.statements[1].ends_with("'{1}'::text\n);"));
-        let garbled = text.replace("{1}", "{\u{fffd}}");
-        assert_eq!(Script::parse(&garbled).into_statistics().count(), 0);
+        assert_eq!(RelationStatistics::read("ANALYZE \"a b\".\"t\";"), None);
     }
 
     #[test]
     fn statements_are_told_apart_whatever_their_names_hold() {
-        let text = r#"
---
--- PostgreSQL database dump
---
-
-\restrict x
-
-SET statement_timeout = 0;
-SELECT pg_catalog.set_config('search_path', '', false);
-
---
--- TOC entry 6 (class 0 OID 0)
--- Name: TABLE "a;b"; Type: ACL; Schema: s; Owner: app
---
-
-REVOKE ALL ON TABLE "s"."a;b""--
-c" FROM "app";
-SET SESSION AUTHORIZATION "o'neil";
-GRANT SELECT ON TABLE "s"."a;b" TO "x";
-RESET SESSION AUTHORIZATION;
-
-
---
--- TOC entry 7 (class 3466 OID 16400)
--- Name: et; Type: EVENT TRIGGER; Schema: -; Owner: app
---
-
-CREATE EVENT TRIGGER "et" ON "ddl_command_end"
-         WHEN TAG IN ('a;''b')
-   EXECUTE FUNCTION "f"();
-ALTER EVENT TRIGGER "et" DISABLE;
-
-
---
--- PostgreSQL database dump complete
---
-
-\unrestrict x
-"#;
+        let entries = [
+            "\nREVOKE ALL ON TABLE \"s\".\"a;b\"\"--\nc\" FROM \"app\";\nSET SESSION AUTHORIZATION \"o'neil\";\n\
+             GRANT SELECT ON TABLE \"s\".\"a;b\" TO \"x\";\nRESET SESSION AUTHORIZATION;\n\n\n",
+            "\nCREATE EVENT TRIGGER \"et\" ON \"ddl_command_end\"\n         WHEN TAG IN ('a;''b')\n   EXECUTE FUNCTION \
+             \"f\"();\nALTER EVENT TRIGGER \"et\" DISABLE;\n\n\n--\n-- PostgreSQL database dump complete\n--\n",
+            "\n-- nothing but this\n",
+        ];
         let expected = [
             vec![
                 "REVOKE ALL ON TABLE \"s\".\"a;b\"\"--\nc\" FROM \"app\";",
@@ -197,6 +118,6 @@ ALTER EVENT TRIGGER "et" DISABLE;
                 "ALTER EVENT TRIGGER \"et\" DISABLE;",
             ],
         ];
-        assert_eq!(Script::parse(text).entries, expected);
+        assert_eq!(Script::of(entries).entries, expected);
     }
 }

@@ -37,14 +37,6 @@ pub struct Piece {
     settings: usize,
 }
 
-impl Piece {
-    /// Its part of the text that it was found in.
-    pub(super) fn within<'a>(&self, text: &'a str) -> &'a str {
-        let from = usize::try_from(self.offset).unwrap_or(usize::MAX);
-        text.get(from..from.saturating_add(self.length)).unwrap_or_default()
-    }
-}
-
 impl SqlFile {
     /// Writes the SQL of those entries of `archive` that are in `list`, the text of [`Toc::write_list`](super::Toc::write_list), to `path`.
     /// Statements that give objects to their owners are left out with `no_owner`.
@@ -122,13 +114,6 @@ const CHUNK: usize = 1 << 20;
 
 /// More bytes than tell what begins: a comment, or the tag of a body, which pg_dump keeps short.
 const LOOK_AHEAD: usize = 256;
-
-/// Finds the entries of a text that is in memory.
-pub(super) fn divide(text: &[u8]) -> Vec<Piece> {
-    let mut division = Division::default();
-    division.go_on(text, true);
-    division.pieces
-}
 
 /// Finds the entries. A comment counts only outside of everything quoted: function bodies may hold the like.
 #[derive(Default)]
@@ -364,7 +349,7 @@ COMMENT ON TABLE "public"."a" IS '
         let long =
             SCRIPT.replace("select 2", &format!("select $tag$ {} $tag$ /* ' /* */", "-- TOC entry 7 (\n'".repeat(50)));
         let text = [SCRIPT, &long, &SCRIPT.replace("-- Completed", "$ / -- Completed")].concat();
-        let whole = divide(text.as_bytes());
+        let whole = Division::of(text.as_bytes(), CHUNK).unwrap().pieces;
         assert_eq!(whole.len(), 9);
         for chunk in [1, 2, 3, 255, 256, 257, 600, 5000] {
             let division = Division::of(text.as_bytes(), chunk).unwrap();

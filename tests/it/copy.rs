@@ -1,10 +1,13 @@
 //! How rows are copied: in parts, many tables at once, and not a row further than makes sense.
 
-use crate::harness::cli::FINISH;
+use std::time::Duration;
+
+use crate::harness::cli::{FINISH, Running};
 use crate::harness::cluster::Cluster;
 use crate::harness::fixture::create_shop;
 use crate::harness::gate::{Gate, create_gated};
 use crate::harness::pair::Pair;
+use crate::harness::session::Session;
 
 /// The argument that divides tables of some megabytes.
 const IN_PARTS: [&str; 4] = ["--split-tables-larger-than", "2MB", "--jobs", "4"];
@@ -163,6 +166,45 @@ fn a_table_cannot_be_emptied_between_the_snapshot_of_a_dump_and_its_copy() {
     running.wait().expect_code(0);
     pair.assert_equal("app");
     pair.assert_nothing_left();
+}
+
+/// Dumps `app` behind a session that is about to empty its table `plain`, and began that when the run knew what was there.
+fn dump_behind_truncate(pair: &Pair) -> (Session, Running) {
+    create_gated(&pair.source, "app", 300);
+    pair.target.create_database("app");
+    let hold_back = pair.target.session("app");
+    hold_back.sql("BEGIN; CREATE SCHEMA _pg_migrate");
+    let running = pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump"]);
+    let running = running.limit(Duration::from_secs(120)).spawn();
+    pair.target.wait_until("app", "EXISTS (SELECT FROM pg_locks WHERE NOT granted)");
+    let truncate = pair.source.session("app");
+    truncate.sql("BEGIN; TRUNCATE plain; INSERT INTO plain (text) VALUES ('after')");
+    hold_back.sql("ROLLBACK");
+    pair.source.wait_until("app", "EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation')");
+    (truncate, running)
+}
+
+#[test]
+fn a_table_that_is_being_emptied_when_a_dump_begins_arrives_as_it_is_afterwards() {
+    let Some(pair) = Pair::start() else { return };
+    let (truncate, running) = dump_behind_truncate(&pair);
+    truncate.sql("COMMIT");
+    running.wait().expect_code(0);
+    assert_eq!(pair.target.value("app", "SELECT string_agg(text, ',') FROM plain"), "after");
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_table_that_somebody_keeps_locked_fails_its_database_after_a_minute() {
+    let Some(pair) = Pair::start() else { return };
+    let (locked, running) = dump_behind_truncate(&pair);
+    let outcome = running.wait().expect_code(1);
+    let outcome = outcome.expect_stderr("keep others from emptying or rewriting tables");
+    assert!(outcome.stderr.contains("lock timeout"), "{outcome}");
+    locked.sql("COMMIT");
+    pair.migrate().args(["--force-method", "dump"]).run().expect_code(0);
+    pair.assert_equal("app");
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pg_migrate::tools::{Section, Toc};
+
 use crate::harness::cli::Run;
 use crate::harness::cluster::Options;
 use crate::harness::pair::Pair;
@@ -111,6 +113,29 @@ fn every_animal_moves_by_dump() {
 fn every_animal_moves_by_replication() {
     let Some(pair) = start() else { return };
     moves(&pair, REPLICATION);
+}
+
+/// Of the whole zoo it is known, without pg_restore being asked section by section, what comes before the rows.
+#[test]
+fn an_archive_is_divided_where_pg_restore_divides_it() {
+    let Some(pair) = start() else { return };
+    populate(&pair);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (number, clients) in pair.clients().iter().enumerate() {
+        let archive = directory.path().join(number.to_string());
+        let archive = archive.to_str().expect("a plain path");
+        let dump = Run::program(clients.join("pg_dump")).args(["--schema-only", "--format=custom", "--file", archive]);
+        dump.arg(pair.source.uri(DATABASE)).limit(LIMIT).run().expect_code(0);
+        let list = |options: &[&str]| {
+            let listing = Run::program(clients.join("pg_restore")).arg("--list").args(options).arg(archive).run();
+            Toc::parse(&listing.expect_code(0).stdout).expect("a listing").entries
+        };
+        let before: Vec<_> = list(&["--section=pre-data"]).iter().map(|entry| entry.dump_id).collect();
+        let all = list(&[]);
+        let (first, rest): (Vec<_>, Vec<_>) = all.iter().partition(|entry| entry.section == Section::PreData);
+        assert_eq!(first.iter().map(|entry| entry.dump_id).collect::<Vec<_>>(), before);
+        assert!(rest.len() > 50, "{rest:?}");
+    }
 }
 
 const PASSWORD: &str = "of admin";

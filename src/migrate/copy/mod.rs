@@ -103,7 +103,7 @@ async fn work(context: Arc<Context>, queue: Arc<Queue>) {
                 // A worker that waits must not keep the snapshot, and with it the source's dead rows and its lock on
                 // every table it has read.
                 if let Some(sessions) = sessions.take() {
-                    sessions.end(&context);
+                    sessions.end(&context).await;
                 }
                 let item = tokio::select! {
                     biased;
@@ -135,7 +135,7 @@ async fn copy_one(
 ) -> Result<Vec<QualifiedName>, Error> {
     if sessions.as_ref().is_none_or(|sessions| !sessions.fit(&item.database, &item.snapshot)) {
         if let Some(elsewhere) = sessions.take() {
-            elsewhere.end(context);
+            elsewhere.end(context).await;
         }
         *sessions = Some(Sessions::open(context, &item.database, &item.snapshot).await?);
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures_util::future::{try_join, try_join_all};
 
+use super::super::snapshot::LOCK_TIMEOUT;
 use super::super::{Context, journal};
 use super::constraints::Lifted;
 use super::existing;
@@ -12,13 +13,10 @@ use super::statements;
 use super::triggers::TriggerGuard;
 use crate::error::Error;
 use crate::events::Event;
+use crate::logger;
 use crate::pg::{Client, CopyIn, CopyOut, PgError, Prepared};
 use crate::sql;
 use crate::sql::{Literal, Sql};
-
-/// How long a table of the source may be locked by somebody else. Who waits for the snapshot's own lock on it, to rewrite it for
-/// example, makes all others wait behind him: neither would ever come to an end.
-const LOCK_TIMEOUT: &str = "60s";
 
 /// What is at the target before the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +53,13 @@ impl Sessions {
         Ok(Self { source, target, snapshot: snapshot.to_owned(), encoding })
     }
 
-    /// Ends the work. The source's session ends with its snapshot; the target's is good for what comes after the rows.
-    pub(super) fn end(self, context: &Context) {
+    /// Ends the work and the use of the snapshot. The sessions are good for what comes after the rows.
+    pub(super) async fn end(self, context: &Context) {
         context.target.keep(self.target);
+        match self.source.run("leave the snapshot", "commit").await {
+            Ok(()) => context.source.keep(self.source),
+            Err(error) => tracing::debug!(target: logger::SOURCE, "{error}: {}", error.words()),
+        }
     }
 
     pub(super) fn database(&self) -> &str {

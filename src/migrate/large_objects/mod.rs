@@ -69,7 +69,7 @@ impl Carrying {
     /// the target, where `target` is connected, none of this migration. An error when the target has others.
     pub(super) async fn divide(
         context: &Context,
-        snapshot: &Snapshot,
+        snapshot: &Snapshot<'_>,
         target: &Client,
         owners: &Owners,
     ) -> Result<(Arc<Self>, Vec<Share>), Error> {

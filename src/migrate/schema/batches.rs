@@ -117,6 +117,6 @@ impl Archive {
     }
 }
 
-fn unreadable(cause: std::io::Error) -> Error {
+pub(super) fn unreadable(cause: std::io::Error) -> Error {
     Error::new(Kind::Failed, "read the schema archive").caused_by(cause)
 }

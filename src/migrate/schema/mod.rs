@@ -21,6 +21,7 @@ pub(super) use self::builds::{Besides, Builds};
 use self::judged::Failures;
 pub(super) use self::manner::Manner;
 
+use super::snapshot::{LOCK_TIMEOUT, Snapshot};
 use super::{Context, extensions, journal, privileges};
 use crate::error::{Error, Kind};
 use crate::facts::Reserved;
@@ -35,9 +36,6 @@ use crate::tools::{
 /// Bytes of a table. What comes after the rows of smaller ones is made by whole entries, many in one transaction: step by
 /// step it would take longer.
 const SMALL: u64 = 8 * 1024 * 1024;
-
-/// Entries with statistics that are in memory at the same time; one may have some megabytes.
-const STATISTICS_AT_ONCE: usize = 100;
 
 /// For how long after the last step a session is taken to live if nobody has said otherwise. A firewall that drops a connection for
 /// idleness says nothing, but waits for minutes first.
@@ -61,15 +59,20 @@ impl Archive {
     pub(super) async fn dump(
         context: &Context,
         database: &str,
-        snapshot: Option<&str>,
+        snapshot: Option<&Snapshot<'_>>,
         rights: &Rights,
     ) -> Result<Self, Error> {
         let file = new_file(context, ".dump")?;
         let from = context.dump_from.in_database(database);
         let request = DumpRequest {
-            snapshot,
+            snapshot: snapshot.map(Snapshot::name),
+            labels: match snapshot {
+                Some(snapshot) => snapshot.has_labels().await?,
+                None => true,
+            },
             statistics: context.statistics,
             utf8: !context.not_utf8.contains(database),
+            lock_timeout: LOCK_TIMEOUT,
             file: &file,
         };
         tools::dump_schema(&context.tools, &from, request, &context.cancel).await?;
@@ -237,17 +240,12 @@ impl Archive {
         failures.into_result(&self.database)
     }
 
-    /// Lists of all entries with statistics, each for [`Archive::statistics`].
-    pub(super) fn lists_of_statistics(&self) -> Vec<String> {
+    /// What the source's planner knew. A file of its own: few migrations need it, and once.
+    pub(super) async fn statistics(&self, context: &Context) -> Result<Statistics, Error> {
         let list = self.contents.write_list(Entry::is_statistics);
-        let lines: Vec<_> = list.split_inclusive('\n').collect();
-        lines.chunks(STATISTICS_AT_ONCE).map(<[_]>::concat).collect()
-    }
-
-    /// What the source's planner knew.
-    pub(super) async fn statistics(&self, context: &Context, list: &str) -> Result<Vec<RelationStatistics>, Error> {
-        let script = tools::script(&context.tools, &self.file, list, &context.cancel).await?;
-        Ok(script.into_statistics().collect())
+        let path = new_file(context, ".statistics.sql")?;
+        let sql = SqlFile::write(&context.tools, &self.file, &list, false, &path, &context.cancel).await?;
+        Ok(Statistics { sql })
     }
 
     /// Privileges, after the rows: whoever loads them may not have any.
@@ -347,6 +345,23 @@ impl Archive {
         for entry in entries.iter().filter(|_| context.verbose) {
             tracing::info!(target: logger::MIGRATE, "{}: created {entry}", logger::database(&self.database));
         }
+    }
+}
+
+/// The statistics of an archive.
+pub(super) struct Statistics {
+    sql: SqlFile,
+}
+
+impl Statistics {
+    /// Relation by relation, read as they are asked for: those of one may have some megabytes. Left out are those that cannot be
+    /// read.
+    pub(super) fn relations(&self) -> impl Iterator<Item = Result<RelationStatistics, Error>> {
+        let read = |piece| match self.sql.definition(piece) {
+            Ok(text) => text.and_then(|text| RelationStatistics::read(&text)).map(Ok),
+            Err(cause) => Some(Err(batches::unreadable(cause))),
+        };
+        self.sql.pieces().iter().filter_map(read)
     }
 }
 

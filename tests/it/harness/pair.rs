@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::path::Path;
 
 use pg_migrate::sql::names::{JOURNAL_SCHEMA, PREFIX};
 
@@ -84,6 +85,12 @@ impl Pair {
     /// `pg_migrate` without arguments.
     pub(crate) fn program(&self) -> Run {
         Run::pg_migrate().env("PATH", self.path())
+    }
+
+    /// Directories of the pg_dump and pg_restore that the program finds first, and of the newest that are installed.
+    pub(crate) fn clients(&self) -> [&Path; 2] {
+        let newest = &self.versions.newest_pg_dump;
+        [&self.versions.clients, newest.parent().unwrap_or(newest)]
     }
 
     /// A `PATH` that begins with pg_dump and pg_restore that fit both servers.
