@@ -1,5 +1,6 @@
 //! What `verify` says of two servers: equal when they are, and each difference by its name when they are not.
 
+mod extensions;
 mod not_compared;
 mod replicating;
 mod rows;

@@ -57,20 +57,20 @@ impl Class {
     }
 }
 
-/// Every class of one database.
-pub(super) fn of_database(versions: Versions, scope: &Scope) -> Vec<Class> {
+/// Every class of one database. `alike`: extensions that both sides have alike.
+pub(super) fn of_database(versions: Versions, scope: &Scope, alike: &[String]) -> Vec<Class> {
     [
-        whole::classes(versions, scope),
+        whole::classes(versions, scope, alike),
         types::classes(versions),
-        relations::classes(versions, scope),
+        relations::classes(versions, scope, alike),
         columns::classes(versions),
-        parts::classes(versions),
+        parts::classes(versions, alike),
         routines::classes(versions),
         operators::classes(versions),
         text_search::classes(),
         foreign::classes(versions),
         dependents::classes(versions),
-        system::classes(versions),
+        system::classes(versions, scope),
     ]
     .into_iter()
     .flatten()

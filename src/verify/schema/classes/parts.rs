@@ -2,18 +2,20 @@
 
 use super::Class;
 use super::fragments::{
-    Versions, address, collation, depends_on_extensions, firing, options, qualified, relations, role, users, when,
+    Versions, address, collation, depends_on_extensions, firing, options, qualified, relations_and_members, role,
+    users, when,
 };
 use crate::sql;
 use crate::sql::Sql;
 
-pub(super) fn classes(versions: Versions) -> Vec<Class> {
+/// `alike`: extensions that both sides have alike.
+pub(super) fn classes(versions: Versions, alike: &[String]) -> Vec<Class> {
     vec![
-        Class::new("constraint", constraints(versions)),
-        Class::new("index", indexes(versions)),
-        Class::new("rule", rules()),
-        Class::new("trigger", triggers(versions)),
-        Class::new("policy", policies()),
+        Class::new("constraint", constraints(versions, alike)),
+        Class::new("index", indexes(versions, alike)),
+        Class::new("rule", rules(alike)),
+        Class::new("trigger", triggers(versions, alike)),
+        Class::new("policy", policies(alike)),
         Class::new("statistics object", statistics(versions)),
     ]
 }
@@ -21,7 +23,7 @@ pub(super) fn classes(versions: Versions) -> Vec<Class> {
 /// A foreign key of a partition that follows from its parent's has a name that PostgreSQL made up: only the parent's is
 /// compared. Constraint triggers are triggers. NOT NULL is a column's, and has a name of its own from 18 on; attaching a
 /// partition makes it inherited, whatever it was. An exclusion constraint excludes by its operators; all else of it is its index.
-fn constraints(versions: Versions) -> Sql {
+fn constraints(versions: Versions, alike: &[String]) -> Sql {
     sql!(
         "with {}
         select {}, pg_catalog.quote_ident(k.conname) || ' on ' || r.name, pg_catalog.jsonb_build_object(
@@ -39,7 +41,7 @@ fn constraints(versions: Versions) -> Sql {
         from relation r
         join pg_catalog.pg_constraint k on k.conrelid = r.oid
         where k.contype <> 't' and not (k.contype = 'f' and k.conparentid <> 0) {}",
-        relations(),
+        relations_and_members(alike),
         address("pg_constraint", "k.oid"),
         when(versions.common().has_unenforced_constraints(), ", 'enforced', k.conenforced"),
         when(!versions.common().has_named_not_null_constraints(), "and k.contype <> 'n'")
@@ -48,7 +50,7 @@ fn constraints(versions: Versions) -> Sql {
 
 /// Column by column, because `pg_get_indexdef` is one text for what are many properties. Foreign keys have an index, too: the
 /// other table's.
-fn indexes(versions: Versions) -> Sql {
+fn indexes(versions: Versions, alike: &[String]) -> Sql {
     sql!(
         "with {}
         select {}, x.oid::pg_catalog.regclass::text, pg_catalog.jsonb_build_object(
@@ -83,7 +85,7 @@ fn indexes(versions: Versions) -> Sql {
         join pg_catalog.pg_index i on i.indrelid = r.oid
         join pg_catalog.pg_class x on x.oid = i.indexrelid
         join pg_catalog.pg_am am on am.oid = x.relam",
-        relations(),
+        relations_and_members(alike),
         address("pg_class", "x.oid"),
         collation("k.coll"),
         qualified("n.nspname", "o.opcname"),
@@ -94,7 +96,7 @@ fn indexes(versions: Versions) -> Sql {
 }
 
 /// The rule that makes a view is its query. The definition is what follows the table's name.
-fn rules() -> Sql {
+fn rules(alike: &[String]) -> Sql {
     sql!(
         "with {}
         select {}, pg_catalog.quote_ident(w.rulename) || ' on ' || r.name, pg_catalog.jsonb_build_object(
@@ -106,7 +108,7 @@ fn rules() -> Sql {
         join pg_catalog.pg_rewrite w on w.ev_class = r.oid
         cross join lateral pg_catalog.pg_get_ruledef(w.oid) d(text)
         where w.rulename <> '_RETURN'",
-        relations(),
+        relations_and_members(alike),
         address("pg_rewrite", "w.oid"),
         firing("w.ev_enabled")
     )
@@ -114,7 +116,7 @@ fn rules() -> Sql {
 
 /// Partitions have clones of their parent's row triggers, which can be switched off one by one. Up to 14 clones pass for
 /// internal; triggers of foreign keys are, and have a constraint. 12 does not say what is a clone.
-fn triggers(versions: Versions) -> Sql {
+fn triggers(versions: Versions, alike: &[String]) -> Sql {
     let chosen = if versions.common().tells_parents_of_triggers() {
         "(not t.tgisinternal or t.tgparentid <> 0 and t.tgconstraint = 0)"
     } else if versions.own.tells_parents_of_triggers() {
@@ -133,7 +135,7 @@ fn triggers(versions: Versions) -> Sql {
         join pg_catalog.pg_trigger t on t.tgrelid = r.oid
         cross join lateral pg_catalog.pg_get_triggerdef(t.oid) d(text)
         where {}",
-        relations(),
+        relations_and_members(alike),
         address("pg_trigger", "t.oid"),
         firing("t.tgenabled"),
         depends_on_extensions("pg_trigger", "t.oid"),
@@ -141,7 +143,7 @@ fn triggers(versions: Versions) -> Sql {
     )
 }
 
-fn policies() -> Sql {
+fn policies(alike: &[String]) -> Sql {
     sql!(
         "with {}
         select {}, pg_catalog.quote_ident(p.polname) || ' on ' || r.name, pg_catalog.jsonb_build_object(
@@ -156,7 +158,7 @@ fn policies() -> Sql {
             'with check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
         from relation r
         join pg_catalog.pg_policy p on p.polrelid = r.oid",
-        relations(),
+        relations_and_members(alike),
         address("pg_policy", "p.oid"),
         role("r.oid")
     )

@@ -1,15 +1,17 @@
 //! Tables, views, materialized views and sequences.
 
 use super::fragments::{
-    Versions, address, depends_on_extensions, options, privileges, relations, role, schema, users, when,
+    Versions, address, depends_on_extensions, members, options, privileges, relations, role, schema, users, when,
 };
 use super::{Class, Scope};
 use crate::sql;
 use crate::sql::{Literal, Sql};
 
-pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
+/// `alike`: extensions that both sides have alike.
+pub(super) fn classes(versions: Versions, scope: &Scope, alike: &[String]) -> Vec<Class> {
     vec![
         Class::new("table", tables(versions)),
+        Class { sparse: true, ..Class::new("table", tables_of_extensions(alike)) },
         Class::new("view", views(versions)),
         Class::new("materialized view", materialized_views(versions, scope)),
         Class::new("sequence", sequences(versions)),
@@ -65,6 +67,20 @@ fn tables(versions: Versions) -> Sql {
             ", 'detach pending', nullif((select pg_catalog.bool_or(i.inhdetachpending)
                                          from pg_catalog.pg_inherits i where i.inhrelid = c.oid), false)"
         )
+    )
+}
+
+/// What guards the rows of a member, besides privileges: no dump carries it.
+fn tables_of_extensions(alike: &[String]) -> Sql {
+    sql!(
+        "with {}
+        select 0::pg_catalog.oid, 0::pg_catalog.oid, 0, r.name, pg_catalog.jsonb_build_object(
+            'row security', nullif(c.relrowsecurity, false),
+            'row security for the owner', nullif(c.relforcerowsecurity, false))
+        from relation r
+        join pg_catalog.pg_class c on c.oid = r.oid
+        where r.kind in ('r', 'p')",
+        members(alike)
     )
 }
 

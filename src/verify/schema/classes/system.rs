@@ -1,12 +1,12 @@
 //! What users have said of objects that are the system's or an extension's: privileges and security labels.
 
-use super::Class;
-use super::fragments::{Versions, granted, identified, only};
+use super::fragments::{Versions, excluded_extensions, granted, identified, only};
+use super::{Class, Scope};
 use crate::sql;
 use crate::sql::Sql;
 
-pub(super) fn classes(versions: Versions) -> Vec<Class> {
-    [privileges(versions), labels()]
+pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
+    [privileges(versions, scope), labels(scope)]
         .map(|objects| Class { sparse: true, ..Class::new("system object", objects) })
         .into_iter()
         .collect()
@@ -14,7 +14,7 @@ pub(super) fn classes(versions: Versions) -> Vec<Class> {
 
 /// What was granted or revoked since the objects were made. How the privileges of the information schema began, `pg_init_privs`
 /// does not know: everybody may read what is meant to be read.
-fn privileges(versions: Versions) -> Sql {
+fn privileges(versions: Versions, scope: &Scope) -> Sql {
     sql!(
         "with object(class, oid, sub, acl, kind, owner, open) as (
             select 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, oid, 0, relacl,
@@ -48,8 +48,7 @@ fn privileges(versions: Versions) -> Sql {
             from object o
             left join pg_catalog.pg_init_privs i on i.classoid = o.class and i.objoid = o.oid and i.objsubid = o.sub
             where (o.acl is not null or i.initprivs is not null or o.open)
-              and (o.oid < 16384 or exists (select from pg_catalog.pg_depend m
-                   where m.classid = o.class and m.objid = o.oid and m.deptype = 'e'))
+              and (o.oid < 16384 or {})
         ), changed(class, oid, sub, owner, acl, initial) as (
             select class, oid, sub, owner, coalesce(acl, usual), coalesce(initial, usual)
             from began where acl is distinct from initial
@@ -57,6 +56,7 @@ fn privileges(versions: Versions) -> Sql {
         select {}, {}, pg_catalog.jsonb_build_object('granted to', {}, 'revoked from', {})
         from changed c
         cross join lateral pg_catalog.pg_identify_object(c.class, c.oid, c.sub) p",
+        member_of_carried("o.class", "o.oid", scope),
         NOWHERE,
         identified("p"),
         granted(versions, only("acl", "initial"), "c.owner"),
@@ -65,19 +65,31 @@ fn privileges(versions: Versions) -> Sql {
 }
 
 /// Labels on what is no user's own; the others come with their objects.
-fn labels() -> Sql {
+fn labels(scope: &Scope) -> Sql {
     sql!(
         "select {}, {}, pg_catalog.jsonb_build_object(
             'security label of', pg_catalog.jsonb_object_agg(s.provider, s.label))
         from pg_catalog.pg_seclabel s
         cross join lateral pg_catalog.pg_identify_object(s.classoid, s.objoid, s.objsubid) p
         where s.classoid <> 'pg_catalog.pg_largeobject'::pg_catalog.regclass
-          and (s.objoid < 16384 and p.identity <> 'public' or exists (
-              select from pg_catalog.pg_depend m
-              where m.classid = s.classoid and m.objid = s.objoid and m.deptype = 'e'))
+          and (s.objoid < 16384 and p.identity <> 'public' or {})
         group by p.type, p.identity",
         NOWHERE,
-        identified("p")
+        identified("p"),
+        member_of_carried("s.classoid", "s.objoid", scope)
+    )
+}
+
+/// Whether it is a member of an extension that a migration carries.
+fn member_of_carried(class: &'static str, oid: &'static str, scope: &Scope) -> Sql {
+    sql!(
+        "exists (select from pg_catalog.pg_depend m
+                 join pg_catalog.pg_extension e on e.oid = m.refobjid
+                 where m.classid = {} and m.objid = {} and m.deptype = 'e'
+                   and m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and e.extname not in ({}))",
+        class,
+        oid,
+        excluded_extensions(scope)
     )
 }
 

@@ -2,17 +2,18 @@
 //! privileges.
 
 use super::fragments::{
-    Versions, address, firing, granted, identified, independent, not_ours, privileges, role, schema, users, when,
+    Versions, address, excluded_extensions, firing, granted, identified, independent, not_ours, privileges, role,
+    schema, users, when,
 };
 use super::{Class, Scope};
-use crate::facts::provider;
 use crate::sql;
 use crate::sql::{Literal, Sql};
 
-pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
+/// `alike`: extensions that both sides have alike.
+pub(super) fn classes(versions: Versions, scope: &Scope, alike: &[String]) -> Vec<Class> {
     let mut classes = vec![
         Class::new("schema", schemas(versions)),
-        Class::new("extension", extensions(versions, scope)),
+        Class::new("extension", extensions(versions, scope, alike)),
         Class::new("event trigger", event_triggers()),
         Class::new("default privileges", default_privileges(versions)),
     ];
@@ -52,19 +53,18 @@ fn schemas(versions: Versions) -> Sql {
 
 /// A newer server brings newer versions of extensions: the version that it installs unasked is none to compare. Types that come
 /// with another one are members of an extension in some majors only.
-fn extensions(versions: Versions, scope: &Scope) -> Sql {
+fn extensions(versions: Versions, scope: &Scope, alike: &[String]) -> Sql {
     let newer = versions.own.major() > versions.other.major();
-    let excluded = scope.excluded_extensions.iter().map(String::as_str).chain(provider::EXTENSIONS.iter().copied());
     sql!(
         "select {}, pg_catalog.quote_ident(e.extname), pg_catalog.jsonb_build_object(
             'schema', pg_catalog.quote_ident(n.nspname), 'version', e.extversion,
-            'member', (
+            'member', case when e.extname::text = any (array[{}]::text[]) then (
                 select pg_catalog.jsonb_object_agg({}, true)
                 from pg_catalog.pg_depend m
                 cross join lateral pg_catalog.pg_identify_object(m.classid, m.objid, m.objsubid) i
                 where m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and m.refobjid = e.oid
                   and m.deptype = 'e' and i.identity is not null
-                  and not (m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and not ({}))),
+                  and not (m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and not ({}))) end,
             'incomparable', case when {} and e.extversion = (
                 select a.default_version from pg_catalog.pg_available_extensions() a(name, default_version, comment)
                 where a.name = e.extname) then '[\"version\"]'::jsonb end)
@@ -72,10 +72,11 @@ fn extensions(versions: Versions, scope: &Scope) -> Sql {
         join pg_catalog.pg_namespace n on n.oid = e.extnamespace
         where e.extname not in ({})",
         address("pg_extension", "e.oid"),
+        Sql::join(alike.iter().map(Literal::new), ", "),
         identified("i"),
         independent("pg_type", "m.objid"),
         if newer { "true" } else { "false" },
-        Sql::join(excluded.map(Literal::new), ", ")
+        excluded_extensions(scope)
     )
 }
 
