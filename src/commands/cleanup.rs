@@ -57,6 +57,9 @@ async fn clean(servers: Servers, id: &str) -> Result<(), Error> {
         for what in &swept.left {
             tracing::error!(target: logger::MIGRATE, "{}: left behind: {what}", logger::database(&name));
         }
+        if let Some(lacking) = swept.unfinished {
+            tracing::warn!(target: logger::MIGRATE, "{}: {lacking}", logger::database(&name));
+        }
         dropped += swept.dropped.len();
         left += swept.left.len();
     }

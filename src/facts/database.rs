@@ -28,6 +28,8 @@ pub struct DatabaseFacts {
     pub publications: Vec<Publication>,
     /// Subscriptions of this database, ours included.
     pub subscriptions: Vec<Subscription>,
+    /// Tables that its subscriptions write into.
+    pub subscribed: BTreeSet<QualifiedName>,
     /// Large objects.
     pub large_objects: LargeObjects,
     /// What of its storage a dump does not carry.
@@ -45,6 +47,8 @@ pub struct DatabaseFacts {
     pub family_additions: Vec<FamilyAddition>,
     /// Whether some table's owner has not all rights on it that replication needs.
     pub powerless_owners: bool,
+    /// What would validate each constraint of a domain that is NOT VALID, as SQL.
+    pub unvalidated_domains: Vec<String>,
     /// Whether schema `public` is ours, or a role's whose rights we have. True where there is none.
     pub owns_public: bool,
     /// Whether what we create here gets privileges by ALTER DEFAULT PRIVILEGES.
@@ -132,6 +136,8 @@ pub struct Language {
 /// A table.
 #[derive(Clone, Debug)]
 pub struct Table {
+    /// Its OID on its own server.
+    pub oid: u32,
     /// Its name.
     pub name: QualifiedName,
     /// What kind of relation.
@@ -325,6 +331,8 @@ pub struct MaterializedView {
     pub name: QualifiedName,
     /// `relispopulated`
     pub populated: bool,
+    /// Not populated itself, but read by one that is, directly or through others: that one cannot be filled without it.
+    pub needed: bool,
     /// Whether it may read other materialized views through a function's body, itself or what it reads: of that no catalog
     /// tells.
     pub opaque: bool,

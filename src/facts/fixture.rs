@@ -66,6 +66,7 @@ pub(crate) fn table(name: &str) -> Table {
         generated: false,
     };
     Table {
+        oid: 16_400,
         identity_index: None,
         name: public(name),
         kind: TableKind::Ordinary,
@@ -201,6 +202,8 @@ fn server(address: &str, identifier: i64) -> ServerFacts {
             DatabaseEntry { template: true, ..entry("template1") },
         ],
         parameter_privileges: Vec::new(),
+        settings_of_all: Vec::new(),
+        subscriptions: Vec::new(),
         slots: Vec::new(),
         wal_senders: 0,
         connections: 3,

@@ -32,10 +32,12 @@ pub struct ServerFacts {
     pub roles: Vec<Role>,
     /// Names of the other roles: the one that initialised the server, and the predefined ones.
     pub system_roles: BTreeSet<String>,
-    /// Who is a member of what, among `roles`; what was granted may also be a system role, such as `pg_monitor`.
+    /// Who is a member of what, among `roles`; either of the two may also be a predefined role, such as `pg_monitor`.
     pub memberships: Vec<Membership>,
     /// Who was granted what on configuration parameters.
     pub parameter_privileges: Vec<ParameterPrivilege>,
+    /// What `ALTER ROLE ALL SET` has set for every role in every database, as `name=value`.
+    pub settings_of_all: Vec<String>,
     /// All databases, templates included, by name.
     pub databases: Vec<DatabaseEntry>,
     /// All replication slots.
@@ -44,6 +46,8 @@ pub struct ServerFacts {
     pub wal_senders: i64,
     /// Client connections open now.
     pub connections: i64,
+    /// Our subscriptions: name and database.
+    pub subscriptions: Vec<(String, String)>,
     /// Transactions that a new slot would have to wait for.
     pub blockers: Vec<Blocker>,
     /// Extensions that may be installed.

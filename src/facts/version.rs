@@ -133,6 +133,11 @@ impl ServerVersion {
         self.major() >= 16
     }
 
+    /// A subscription writes with the rights of each table's owner, unless told otherwise (16); before, with those of its own.
+    pub fn applies_as_owner(self) -> bool {
+        self.major() >= 16
+    }
+
     /// The launcher remembers for each subscription when it last started a worker (16); before, it starts none within
     /// `wal_retrieve_retry_interval` of any other.
     pub fn starts_workers_one_by_one(self) -> bool {

@@ -45,6 +45,7 @@ pub(super) async fn inspect(client: &Client, interest: Interest<'_>) -> Result<D
         }
         (Side::Source, Purpose::Compare) | (Side::Target, _) => (Probe::Untried, Vec::new(), Vec::new(), Vec::new()),
     };
+    let subscribed = if subscriptions.is_empty() { BTreeSet::new() } else { subscribed(client).await? };
     let journal = match client.side() {
         Side::Source => None,
         Side::Target => journal(client).await?,
@@ -60,6 +61,7 @@ pub(super) async fn inspect(client: &Client, interest: Interest<'_>) -> Result<D
         event_triggers,
         publications,
         subscriptions,
+        subscribed,
         large_objects: summary.large_objects,
         storage,
         owners: summary.owners.into_iter().collect(),
@@ -71,6 +73,7 @@ pub(super) async fn inspect(client: &Client, interest: Interest<'_>) -> Result<D
         owns_public: summary.owns_public,
         own_default_privileges: summary.own_default_privileges,
         powerless_owners: summary.powerless_owners,
+        unvalidated_domains: summary.unvalidated_domains,
         user_objects: summary.user_objects,
         public_schema: summary.public_schema,
         may_create: summary.may_create,
@@ -170,6 +173,19 @@ async fn subscriptions(client: &Client) -> Result<Vec<Subscription>, PgError> {
         .collect()
 }
 
+const SUBSCRIBED: &str = "
+select distinct n.nspname::text, c.relname::text
+from pg_catalog.pg_subscription_rel r
+join pg_catalog.pg_class c on c.oid = r.srrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind <> 'S'";
+
+async fn subscribed(client: &Client) -> Result<BTreeSet<QualifiedName>, PgError> {
+    let rows = client.query("list tables of subscriptions", SUBSCRIBED, &[]).await?;
+    let name = |row| Ok(QualifiedName::new(client.get::<String>(row, 0)?, client.get::<String>(row, 1)?));
+    rows.iter().map(name).collect()
+}
+
 struct Summary {
     large_objects: LargeObjects,
     owners: Vec<String>,
@@ -179,6 +195,7 @@ struct Summary {
     owns_public: bool,
     own_default_privileges: bool,
     powerless_owners: bool,
+    unvalidated_domains: Vec<String>,
 }
 
 /// Objects of users, whatever their class: what no extension brought, the system did not make, and is not our journal.
@@ -226,7 +243,9 @@ select (select count(*) from pg_catalog.pg_largeobject_metadata),
        exists (select from pg_catalog.pg_class c, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
                where c.relkind in ('r', 'p') and c.relacl is not null and c.oid >= $1
                  and not pg_catalog.has_table_privilege(c.relowner, c.oid, p)),
-       pg_catalog.to_regnamespace('public') is not null";
+       pg_catalog.to_regnamespace('public') is not null,
+       array(select pg_catalog.format('ALTER DOMAIN %s VALIDATE CONSTRAINT %I', contypid::pg_catalog.regtype, conname)
+             from pg_catalog.pg_constraint where contypid <> 0 and not convalidated order by 1)";
 
 async fn summary(client: &Client) -> Result<Summary, PgError> {
     let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
@@ -237,6 +256,7 @@ async fn summary(client: &Client) -> Result<Summary, PgError> {
         owners: client.get(&row, 1)?,
         user_objects: client.get(&row, 2)?,
         public_schema: client.get(&row, 8)?,
+        unvalidated_domains: client.get(&row, 9)?,
         may_create: client.get(&row, 3)?,
         owns_public: client.get(&row, 5)?,
         own_default_privileges: client.get(&row, 6)?,

@@ -61,6 +61,7 @@ pub(super) async fn materialized_views(client: &Client) -> Result<Vec<Materializ
             MaterializedView {
                 name: QualifiedName::new(client.get::<String>(row, 1)?, client.get::<String>(row, 2)?),
                 populated: client.get(row, 3)?,
+                needed: false,
                 opaque: false,
                 extension: client.get(row, 4)?,
             },
@@ -73,8 +74,13 @@ pub(super) async fn materialized_views(client: &Client) -> Result<Vec<Materializ
     let callers = callers.iter().map(|row| client.get(row, 0)).collect::<Result<BTreeSet<u32>, _>>()?;
     let order = in_order(&listed, &reads);
     let opaque = opaque(&order, &reads, callers);
-    let ordered =
-        order.iter().filter_map(|oid| Some(MaterializedView { opaque: opaque.contains(oid), ..views.remove(oid)? }));
+    let populated: Vec<_> = views.iter().filter(|(_, view)| view.populated).map(|(oid, _)| *oid).collect();
+    let read: BTreeSet<_> = in_order(&populated, &reads).into_iter().collect();
+    let ordered = order.iter().filter_map(|oid| {
+        let view = views.remove(oid)?;
+        let needed = !view.populated && read.contains(oid);
+        Some(MaterializedView { opaque: opaque.contains(oid), needed, ..view })
+    });
     Ok(ordered.collect())
 }
 

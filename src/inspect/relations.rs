@@ -114,6 +114,7 @@ impl Known<'_> {
         let member = self.members.get(&oid);
         let Partition { ancestors, load_through } = self.partitions.remove(&oid).unwrap_or_default();
         Ok(Table {
+            oid,
             name: QualifiedName::new(client.get::<String>(row, 1)?, client.get::<String>(row, 2)?),
             kind: match kind.as_str() {
                 "p" => TableKind::Partitioned,

@@ -123,6 +123,7 @@ pub(super) async fn system_roles(client: &Client) -> Result<BTreeSet<String>, Pg
     rows.iter().map(|row| client.get(row, 0)).collect()
 }
 
+/// A predefined role can be a member, too: whoever is in it then is in the other as well.
 /// From 16 on somebody may be a member several times, granted by several: what it may is what any of them gave.
 macro_rules! memberships {
     ($options:literal) => {
@@ -134,7 +135,7 @@ select g.rolname::text, m.rolname::text, pg_catalog.bool_or(a.admin_option), ",
 from pg_catalog.pg_auth_members a
 join pg_catalog.pg_roles g on g.oid = a.roleid
 join pg_catalog.pg_roles m on m.oid = a.member
-where m.oid >= $1
+where m.oid >= $1 or g.oid >= $1 and m.rolname ~ '^pg_'
 group by 1, 2
 order by 1, 2"
         )

@@ -1,6 +1,9 @@
 //! Where sequences stand. Not transactional: an answer is only good while nobody draws from them.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use tokio_postgres::types::Type;
 
 use crate::pg::{Client, PgError};
 use crate::sql;
@@ -56,13 +59,23 @@ impl SequenceState {
         Self { last: i64::try_from(last).unwrap_or(end), called, ..self }
     }
 
+    /// The values that it may give.
+    pub fn bounds(self) -> RangeInclusive<i64> {
+        self.min..=self.max
+    }
+
     /// Whether it gives the same value next as `other`, the same sequence elsewhere.
     pub fn is_at(self, other: Self) -> bool {
         (self.last, self.called) == (other.last, other.called)
     }
 }
 
-/// States of `sequences`, by their index there. All of them exist.
+/// Places, from 1 on, of names that are those of sequences.
+const EXISTING: &str = "
+select i.place::int from unnest($1) with ordinality i(name, place)
+join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(i.name) and c.relkind = 'S' order by 1";
+
+/// States of those of `sequences` that exist, by their index there.
 pub async fn sequence_states(
     client: &Client,
     sequences: &[QualifiedName],
@@ -70,15 +83,23 @@ pub async fn sequence_states(
     if sequences.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let each = sequences.iter().enumerate().map(|(index, sequence)| {
-        sql!(
+    let names: Vec<_> = sequences.iter().map(|name| crate::sql::render(name)).collect();
+    let existing = client.query("look for sequences", EXISTING, &[(&names, Type::TEXT_ARRAY)]).await?;
+    let mut each = Vec::new();
+    for row in &existing {
+        let index = usize::try_from(client.get::<i32>(row, 0)? - 1).unwrap_or_default();
+        let Some(sequence) = sequences.get(index) else { continue };
+        each.push(sql!(
             "select {}::int, s.last_value, s.is_called, d.seqincrement, d.seqcycle, d.seqmin, d.seqmax \
              from {} s, pg_catalog.pg_sequence d where d.seqrelid = {}::pg_catalog.regclass",
             index,
             sequence,
             Literal::new(crate::sql::render(sequence))
-        )
-    });
+        ));
+    }
+    if each.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let rows = client.query("read sequences", Sql::join(each, " union all "), &[]).await?;
     rows.iter()
         .map(|row| {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::types::Type;
+
 use super::{parameters, roles};
 use crate::facts::{
     AvailableExtension, Blocker, DatabaseEntry, DatabasePrivilege, DatabaseProperties, DatabaseSetting, Gatekeeper,
     LocaleProvider, MemorySettings, Probe, ServerFacts, ServerSettings, ServerVersion, Side, Slot, User, Watchers,
 };
 use crate::pg::{Client, PgError, Server};
+use crate::sql::names::PREFIX;
 
 /// Everything about the server that does not depend on a database.
 pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
@@ -45,8 +48,10 @@ pub(super) async fn inspect(server: &Server) -> Result<ServerFacts, PgError> {
         system_roles,
         memberships,
         parameter_privileges,
+        settings_of_all: state.settings_of_all,
         databases,
         slots,
+        subscriptions: state.subscriptions,
         blockers,
         available_extensions,
         replication_connection: Probe::Untried,
@@ -64,6 +69,8 @@ struct State {
     connections: i64,
     extension_allow_list: Option<Vec<String>>,
     gatekeeper: Option<Gatekeeper>,
+    settings_of_all: Vec<String>,
+    subscriptions: Vec<(String, String)>,
 }
 
 /// Our sessions switch `default_transaction_read_only` off; `reset_val` is what the server and the role say.
@@ -77,10 +84,15 @@ select pg_catalog.pg_is_in_recovery(),
        (select sum(numbackends)::bigint from pg_catalog.pg_stat_database),
        pg_catalog.current_setting('extwlist.extensions', true),
        pg_catalog.current_setting('aiven.pg_security_agent', true),
-       pg_catalog.current_setting('aiven.pg_security_agent_reserved_roles', true)";
+       pg_catalog.current_setting('aiven.pg_security_agent_reserved_roles', true),
+       coalesce((select setconfig from pg_catalog.pg_db_role_setting where setrole = 0 and setdatabase = 0), '{}'),
+       array(select part.text
+             from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid
+             cross join unnest(array[s.subname::text, d.datname::text]) with ordinality part(text, position)
+             where pg_catalog.starts_with(s.subname::text, $1) order by s.subname, d.datname, part.position)";
 
 async fn state(client: &Client) -> Result<State, PgError> {
-    let row = client.one("read the server's state", STATE, &[]).await?;
+    let row = client.one("read the server's state", STATE, &[(&PREFIX, Type::TEXT)]).await?;
     // Some providers revoke the function; the address then has to tell servers apart.
     let identifier = "select system_identifier from pg_catalog.pg_control_system()";
     let system_identifier = match client.one("read the system identifier", identifier, &[]).await {
@@ -101,6 +113,12 @@ async fn state(client: &Client) -> Result<State, PgError> {
         gatekeeper: agent
             .filter(|agent| agent == "on")
             .map(|_| Gatekeeper { reserved_roles: split_list(&reserved.unwrap_or_default()) }),
+        settings_of_all: client.get(&row, 8)?,
+        subscriptions: client
+            .get::<Vec<String>>(&row, 9)?
+            .chunks_exact(2)
+            .map(|pair| (pair[0].clone(), pair[1].clone()))
+            .collect(),
     })
 }
 

@@ -17,6 +17,8 @@ pub struct Swept {
     pub dropped: Vec<String>,
     /// What could not be dropped, with the reason and the SQL to do it by hand.
     pub left: Vec<String>,
+    /// What the target's database lacks, now that no journal tells it any more.
+    pub unfinished: Option<&'static str>,
 }
 
 /// Drops subscription, slot and publications of a database, going on past errors. A side that does not have the database, or
@@ -188,16 +190,29 @@ pub async fn clean_up(source: Option<&Server>, target: Option<&Server>, database
             return swept;
         }
         let there = "select pg_catalog.to_regnamespace('_pg_migrate') is not null";
+        let mut unfinished = None;
         let outcome = async {
             let row = client.one("look for a journal", there, &[]).await?;
             let there: bool = client.get(&row, 0)?;
             if there {
+                unfinished = journal::run(&client).await?.map(|run| lacking(run.complete));
                 client.run("drop the journal", journal::drop_statement()).await?;
             }
             Ok(there)
         };
         let by_hand: Sql = journal::drop_statement();
         swept.record(outcome.await, "journal on the target".to_owned(), by_hand.to_string());
+        swept.unfinished = unfinished;
     }
     swept
+}
+
+/// What a copy whose migration did not end lacks.
+fn lacking(complete: bool) -> &'static str {
+    if complete {
+        "the target has all rows as they were last, but its sequences, materialized views and what replication does not carry \
+         may be older, and event triggers and publications are missing"
+    } else {
+        "the target's copy is unfinished: rows, indexes or constraints are missing. Drop the database before anybody uses it"
+    }
 }

@@ -8,6 +8,7 @@ use crate::logger;
 use crate::pg::Client;
 use crate::plan::{Creation, Initial, Migration, Rights};
 use crate::sql;
+use crate::sql::names::UNBEGUN;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
 /// Keeps other runs out of the target database, which is created first where there is none.
@@ -32,7 +33,9 @@ pub(super) async fn claim(context: &Context, database: &str, migration: &Migrati
 pub(super) async fn again(context: &Context, database: &str, migration: &Migration, lock: Lock) -> Result<Lock, Error> {
     let Creation::Recreate(entry) = &migration.creation else { return Ok(lock) };
     let name = Ident::new(database);
-    end_earlier_run(lock.session()).await?;
+    if migration.earlier_run.is_some() {
+        end_earlier_run(lock.session()).await?;
+    }
     drop(lock);
     let server = context.target.connect(context.target.maintenance_database()).await?;
     tracing::info!(target: logger::TARGET, "{}: dropping what an earlier, unfinished run created", logger::database(database));
@@ -163,7 +166,7 @@ fn create_statement(name: &Ident, entry: &DatabaseEntry, version: ServerVersion)
     if let Some(rules) = &entry.icu_rules {
         statement = sql!("{} icu_rules {}", statement, Literal::new(rules));
     }
-    sql!("{} owner {}", statement, Ident::new(&entry.owner))
+    sql!("{} owner {} connection limit {}", statement, Ident::new(&entry.owner), UNBEGUN)
 }
 
 /// What an earlier run restored, as DROP takes it: schemas, and what is in `public`, which stays with its owner and
@@ -229,7 +232,7 @@ mod tests {
         assert_eq!(
             statement.text(),
             "create database \"My App\" template template0 encoding 'UTF8' lc_collate 'en_US.UTF-8' lc_ctype 'C' \
-             locale_provider icu icu_locale 'de-AT' owner \"app\""
+             locale_provider icu icu_locale 'de-AT' owner \"app\" connection limit 1885822829"
         );
     }
 

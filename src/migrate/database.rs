@@ -1,13 +1,13 @@
 //! One database, from nothing to complete.
 
+mod ending;
+
 use std::collections::BTreeSet;
-use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use tokio::sync::mpsc;
-
+use self::ending::complete_but;
 use super::arrival::{Arrival, Slot};
 use super::copy::{Load, Pool};
 use super::foreign_keys::Workers;
@@ -19,15 +19,14 @@ use super::snapshot::Snapshot;
 use super::statistics::{self, Carried};
 use super::wait::Watch;
 use super::{
-    Context, analyze, cancelled, cleanup, copy, create, definitions, finish, foreign_keys, journal, moment, properties,
+    Context, analyze, cleanup, copy, create, definitions, finish, foreign_keys, journal, moment, properties,
     replication,
 };
 use crate::error::{Error, Kind};
-use crate::events::{DatabaseResult, DatabaseStatus, Event, Stage};
+use crate::events::{Event, Stage};
 use crate::facts::Moment;
 use crate::logger;
 use crate::plan::{Content, Creation, DatabasePlan, Migration, Plan, Rights, Transfer, Work};
-use crate::settings::Method;
 use crate::sql::QualifiedName;
 
 /// How far a database has come, for whoever has to clean up after it.
@@ -96,19 +95,6 @@ pub(super) async fn run(context: &Arc<Context>, pool: &Pool, plan: &Plan, turns:
 }
 
 impl<'a> Run<'a> {
-    async fn until_cancelled(&self, work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-        let mut work = pin!(work);
-        tokio::select! {
-            biased;
-            () = self.context.cancel.cancelled() => {}
-            outcome = &mut work => return outcome,
-        }
-        match self.progress() {
-            Progress::Ending | Progress::Complete => work.await,
-            Progress::Untouched | Progress::Incomplete | Progress::Replicating => Err(cancelled()),
-        }
-    }
-
     async fn migrate(&self, migration: &Migration) -> Result<(), Error> {
         let (context, name) = (self.context, self.database.name.as_str());
         tracing::info!(target: logger::MIGRATE, "{}: migrating by {}", logger::database(name), migration.transfer.method());
@@ -447,16 +433,6 @@ impl<'a> Run<'a> {
         Ok(outcome.failures)
     }
 
-    /// Ends what this run may still be doing in the database after a failure: tables that other workers copy, statements
-    /// whose answer nobody waits for. They would hold slot and snapshot.
-    async fn end_sessions(&self) {
-        let (context, name) = (self.context, self.database.name.as_str());
-        let (source, target) = tokio::join!(context.source.end_sessions(name), context.target.end_sessions(name));
-        for error in [source.err(), target.err()].into_iter().flatten() {
-            tracing::debug!(target: logger::MIGRATE, "{}: {error}: {}", logger::database(name), error.words());
-        }
-    }
-
     /// Who waits, perhaps for hours, or is done needs no session that is kept for a next step.
     fn release_sessions(&self) {
         self.context.source.release(&self.database.name);
@@ -494,65 +470,5 @@ impl<'a> Run<'a> {
 
     fn set_progress(&self, progress: Progress) {
         *self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = progress;
-    }
-
-    /// Undoes what must not stay, and sends the result.
-    async fn report(self, outcome: Result<(), Error>) {
-        self.release_sessions();
-        let name = &self.database.name;
-        let (method, created) = match &self.database.work {
-            Work::Unreachable { .. } => (None, false),
-            Work::Nothing | Work::Conclude { .. } => (Some(Method::Dump), false),
-            Work::Continue { .. } => (Some(Method::Replication), false),
-            Work::Migrate(migration) => (
-                Some(migration.transfer.method()),
-                matches!(migration.creation, Creation::Create(_) | Creation::Recreate(_)),
-            ),
-        };
-        let progress = self.progress();
-        if outcome.is_err() && progress != Progress::Untouched {
-            self.end_sessions().await;
-            if progress == Progress::Incomplete {
-                let names = Some(&self.database.names).filter(|_| method == Some(Method::Replication));
-                self.notice_all(cleanup::undo(self.context, name, names).await);
-            }
-        }
-        if let Err(error) = &outcome {
-            self.notice_all(error.hints.clone());
-        }
-        let done = if created { "created and migrated database" } else { "migrated to existing database" };
-        let (status, message) = match &outcome {
-            Ok(()) if progress == Progress::Complete => (DatabaseStatus::Done, done.to_owned()),
-            Ok(()) => (DatabaseStatus::Running, done.to_owned()),
-            Err(error) => {
-                let status = match error.kind {
-                    Kind::Timeout if progress == Progress::Replicating => DatabaseStatus::TimedOut,
-                    Kind::Interrupted | Kind::Terminated | Kind::HungUp => DatabaseStatus::Cancelled,
-                    _ => DatabaseStatus::Failed,
-                };
-                let mut message = error.chain();
-                if progress == Progress::Replicating {
-                    message.push_str(if status == DatabaseStatus::Failed {
-                        "; replication is left as it is: remove the cause and run the same command again, or give up with \
-                         pg_migrate cleanup"
-                    } else {
-                        "; replication goes on"
-                    });
-                }
-                (status, message)
-            }
-        };
-        let notices = self.notices.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let result = DatabaseResult { name: name.clone(), method, status, message, notices };
-        self.context.events.send(Event::Database(result));
-    }
-}
-
-/// The result of a database that has everything but `failures`.
-fn complete_but(failures: &[String]) -> Result<(), Error> {
-    match failures {
-        [] => Ok(()),
-        [only] => Err(Error::new(Kind::Failed, format!("complete, but {only}"))),
-        [first, rest @ ..] => Err(Error::new(Kind::Failed, format!("complete, but {first} (and {} more)", rest.len()))),
     }
 }

@@ -1,4 +1,4 @@
-//! Whether tables of the source are still defined as the plan takes it.
+//! Whether what the source has contents of is still defined as the plan takes it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::plan::SeenColumn;
 use crate::sql;
 use crate::sql::{Ident, QualifiedName, Sql};
 
-/// Tables as inspection saw them, with the columns whose values can be loaded.
+/// Tables as inspection saw them, with the columns whose values can be loaded; sequences and materialized views.
 pub(super) type Seen = BTreeMap<QualifiedName, Vec<SeenColumn>>;
 
 /// A column as it is now, and its type in words.
@@ -17,14 +17,27 @@ struct Column {
     type_name: String,
 }
 
-/// Refuses to go on when a table of the source has come since inspection, or one has other columns or types: the plan would
-/// leave rows behind, or the target would take values for others.
+/// Refuses to go on when a table, a sequence or a materialized view of the source has come since inspection, or a table has other
+/// columns or types: the plan would leave rows and values behind, or the target would take values for others.
 pub(super) async fn must_be(client: &Client, seen: &Seen) -> Result<(), Error> {
-    let rows = client.simple("list tables again", TABLES).await?;
+    let rows = client.simple("list relations again", RELATIONS).await?;
     let mut now: BTreeMap<QualifiedName, Vec<Column>> = BTreeMap::new();
+    let mut changed = Vec::new();
     for row in rows {
-        if let [Some(schema), Some(table), column @ ..] = row.as_slice() {
-            let columns = now.entry(QualifiedName::new(schema, table)).or_default();
+        if let [Some(schema), Some(name), Some(kind), column @ ..] = row.as_slice() {
+            let name = QualifiedName::new(schema, name);
+            let other = match kind.as_str() {
+                "S" => Some("sequence"),
+                "m" => Some("materialized view"),
+                _ => None,
+            };
+            if let Some(kind) = other {
+                if !seen.contains_key(&name) {
+                    changed.push(format!("{kind} {name} (it is new)"));
+                }
+                continue;
+            }
+            let columns = now.entry(name).or_default();
             if let [Some(name), Some(type_id), Some(type_modifier), Some(type_name)] = column {
                 let (type_id, type_modifier) = (number(type_id)?, number(type_modifier)?);
                 let seen = SeenColumn { name: Ident::new(name), type_id, type_modifier };
@@ -32,7 +45,6 @@ pub(super) async fn must_be(client: &Client, seen: &Seen) -> Result<(), Error> {
             }
         }
     }
-    let mut changed = Vec::new();
     let mut repeat = Vec::new();
     for (table, columns) in &now {
         let changes = match seen.get(table) {
@@ -91,13 +103,16 @@ fn changes(before: &[SeenColumn], now: &[Column]) -> Vec<String> {
     changes
 }
 
-/// Ordinary tables with the columns that can be loaded; a table without any has one line without a column.
-const TABLES: &str = "
-select n.nspname, c.relname, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod)
+/// Ordinary tables with the columns that can be loaded; sequences, but for unlogged ones on a standby, and materialized views.
+/// What has no columns here has one line.
+const RELATIONS: &str = "
+select n.nspname, c.relname, c.relkind, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-where c.relkind = 'r' and c.relpersistence in ('p', 'u') and c.oid >= 16384
+left join pg_catalog.pg_attribute a on c.relkind = 'r' and a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     and a.attgenerated = ''
+where c.relkind in ('r', 'S', 'm') and c.oid >= 16384
+  and (c.relpersistence = 'p' or c.relpersistence = 'u' and (c.relkind = 'r' or not pg_catalog.pg_is_in_recovery()))
   and n.nspname <> '_pg_migrate' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
 order by 1, 2, a.attnum";
 

@@ -62,8 +62,8 @@ pub(super) async fn large_objects(
     Ok(all.conclude(database))
 }
 
-/// Carries what replication or our own sessions would have minded until now: privileges that take rights from tables' owners,
-/// those on the database, the source's own publications, event triggers. Ends the journal with that: until all of it is
+/// Carries what replication or our own sessions would have minded until now: privileges that take rights from tables' owners, row
+/// level security that binds them, privileges on the database, the source's own publications, event triggers. Ends the journal with that: until all of it is
 /// there, the next run finds that something is missing.
 pub(super) async fn hand_over(
     context: &Context,
@@ -74,7 +74,7 @@ pub(super) async fn hand_over(
 ) -> Result<Outcome, Error> {
     let made;
     let archive = match archive {
-        _ if !(content.publications || content.event_triggers || content.powerless_owners) => None,
+        _ if !content.brings_something_last() => None,
         Some(archive) => Some(archive),
         None => {
             made = Archive::dump(context, database, None, rights).await?;
@@ -86,6 +86,9 @@ pub(super) async fn hand_over(
     let session = context.target.connect(database).await?;
     if let Some(archive) = archive.filter(|_| content.powerless_owners) {
         failures.extend(failure(archive.restore_spared_privileges(context, rights).await)?);
+    }
+    if let Some(archive) = archive.filter(|_| !content.guarded.is_empty()) {
+        failures.extend(failure(archive.restore_row_security(context, rights, &content.guarded).await)?);
     }
     let notices = properties::carry_access(context, database, &content.properties, rights).await?;
     match archive {

@@ -30,6 +30,10 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
         JournalOrigin::Filled => "filled",
     };
     let schema = Ident::new(JOURNAL_SCHEMA);
+    let begun = match origin {
+        "created" => sql!("alter database {} connection limit -1; ", Ident::new(client.database())),
+        _ => Sql::from(""),
+    };
     // Of type name where that is long enough: for text the server makes two more relations for a table, and drops them.
     let create = sql!(
         "begin; \
@@ -44,7 +48,7 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
                           committed timestamptz not null default pg_catalog.now()); \
          create table {} (schema_name name not null, role_name name not null); \
          insert into {} values ({}, {}, false, {}, 1); \
-         commit",
+         {}commit",
         schema,
         schema,
         schema,
@@ -55,7 +59,8 @@ pub(super) async fn begin(client: &Client, migration: &str, origin: JournalOrigi
         table("migration"),
         Literal::new(migration),
         Literal::new(origin),
-        if large_objects { "true" } else { "false" }
+        if large_objects { "true" } else { "false" },
+        begun
     );
     client.run("begin the journal", create).await
 }

@@ -9,6 +9,9 @@ use crate::plan::Content;
 use crate::sql;
 use crate::sql::QualifiedName;
 
+/// The option that leaves a view as one that was never filled.
+const EMPTY: &str = " with no data";
+
 /// Fills and analyzes them, and adds to `refreshed` what could not be filled or analyzed, with the reason.
 pub(super) async fn fill(
     context: &Context,
@@ -29,6 +32,11 @@ pub(super) async fn fill(
         }
     }
     fill_opaque(context, &mut session, &content.opaque_views, refreshed).await?;
+    for view in &content.emptied_views {
+        if let Err(error) = refresh(&mut session, view, EMPTY).await {
+            refreshed.failures.push(failure(view, &error));
+        }
+    }
     session.end();
     Ok(())
 }
@@ -52,7 +60,7 @@ async fn fill_opaque(
 ) -> Result<(), Error> {
     let mut waiting = Vec::new();
     for view in views {
-        match refresh(session, view, " with no data").await {
+        match refresh(session, view, EMPTY).await {
             Err(error) => refreshed.failures.push(failure(view, &error)),
             Ok(()) => waiting.push(view),
         }

@@ -1,16 +1,19 @@
 //! Values of sequences. Not transactional and never replicated (up to 18): read when nobody draws from them any more.
 
 use super::Context;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::inspect::{SequenceState, sequence_states};
 use crate::sql;
-use crate::sql::{Literal, QualifiedName, Sql};
+use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
 /// Sequences read, or set, in one statement.
 const AT_ONCE: usize = 500;
 
 /// Sets the target's sequences `margin` values beyond the source's. One that is further on the target already is left where it is, and
 /// named: somebody has drawn from it, and its values must not come twice.
+///
+/// # Errors
+/// When the target lacks one, or has it with bounds that the source has moved since: those that it can take are set all the same.
 pub(super) async fn carry(
     context: &Context,
     database: &str,
@@ -21,22 +24,31 @@ pub(super) async fn carry(
         return Ok(Vec::new());
     }
     let (source, target) = tokio::try_join!(context.source.connect(database), context.target.connect(database))?;
-    let mut kept = Vec::new();
+    let mut notices = Vec::new();
+    let mut unfit = Unfit::default();
     for some in sequences.chunks(AT_ONCE) {
         let (on_source, on_target) = tokio::try_join!(sequence_states(&source, some), sequence_states(&target, some))?;
         let mut changes = Vec::new();
         for (index, sequence) in some.iter().enumerate() {
-            let (Some(&here), Some(&there)) = (on_source.get(&index), on_target.get(&index)) else { continue };
+            let Some(&here) = on_source.get(&index) else {
+                notices.push(format!("sequence {sequence} has been dropped on the source since the migration began"));
+                continue;
+            };
+            let Some(&there) = on_target.get(&index) else {
+                unfit.lacks(sequence);
+                continue;
+            };
             let wanted = here.advanced_by(margin);
             match change(wanted, there) {
                 Change::None => {}
+                Change::Set if !there.bounds().contains(&wanted.last) => unfit.stops_short(sequence, here, there),
                 Change::Set => changes.push(sql!(
                     "pg_catalog.setval({}::pg_catalog.regclass, {}, {})",
                     Literal::new(crate::sql::render(sequence)),
                     wanted.last,
                     if wanted.called { "true" } else { "false" }
                 )),
-                Change::Keep => kept.push(format!(
+                Change::Keep => notices.push(format!(
                     "sequence {sequence} is at {} on the target and at {} on the source: left where it is",
                     there.last, here.last
                 )),
@@ -48,7 +60,47 @@ pub(super) async fn carry(
     }
     context.source.keep(source);
     context.target.keep(target);
-    Ok(kept)
+    unfit.into_result(database).map(|()| notices)
+}
+
+/// Sequences whose values the target cannot take.
+#[derive(Default)]
+struct Unfit {
+    why: Vec<String>,
+    cures: Vec<Sql>,
+    missing: bool,
+}
+
+impl Unfit {
+    fn lacks(&mut self, sequence: &QualifiedName) {
+        self.why.push(format!("the target does not have sequence {sequence}"));
+        self.missing = true;
+    }
+
+    fn stops_short(&mut self, sequence: &QualifiedName, source: SequenceState, target: SequenceState) {
+        self.why.push(format!(
+            "sequence {sequence} is at {} on the source, and on the target it goes from {} to {}",
+            source.last, target.min, target.max
+        ));
+        let (min, max) = (source.min, source.max);
+        self.cures.push(sql!("ALTER SEQUENCE {} MINVALUE {} MAXVALUE {}", sequence, min, max));
+    }
+
+    fn into_result(self, database: &str) -> Result<(), Error> {
+        if self.why.is_empty() {
+            return Ok(());
+        }
+        let why = self.why.join("; ");
+        let message = format!("definitions changed on the source since the migration began: {why}");
+        let mut error = Error::new(Kind::Failed, message);
+        if self.missing {
+            error = error.hint("make the same change on the target, and run again");
+        }
+        Err(match self.cures.as_slice() {
+            [] => error,
+            cures => error.hint(format!("target database {}: {}", Ident::new(database), Sql::join(cures, "; "))),
+        })
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::format::Formats;
 use super::{Content, TablePlan, builds, select};
-use crate::facts::{Column, DatabaseFacts, Persistence, Sequence, Table, TableKind};
+use crate::facts::{Column, DatabaseFacts, MaterializedView, Persistence, Sequence, Table, TableKind};
 use crate::settings::Selection;
 use crate::sql::names::PREFIX;
 use crate::sql::{Ident, QualifiedName};
@@ -35,6 +35,7 @@ pub(super) fn sort(
             .collect(),
         materialized_views: views(source, false),
         opaque_views: views(source, true),
+        emptied_views: own_views(source).filter(|view| view.needed).map(|view| view.name.clone()).collect(),
         partition_roots: source
             .tables
             .iter()
@@ -44,12 +45,7 @@ pub(super) fn sort(
         publications: source.publications.iter().any(|publication| !publication.name.starts_with(PREFIX)),
         event_triggers: source.event_triggers.iter().any(|trigger| trigger.extension.is_none()),
         large_objects: source.large_objects.count > 0,
-        seen: source
-            .tables
-            .iter()
-            .filter(|table| table.kind == TableKind::Ordinary)
-            .map(|table| (table.name.clone(), table.columns.iter().filter_map(SeenColumn::of).collect()))
-            .collect(),
+        seen: seen(source),
         build_costs: source.large_indexes.iter().map(|index| (index.name.clone(), builds::cost(index))).collect(),
         identity_indexes: source.tables.iter().filter_map(|table| table.identity_index).collect(),
         ..Content::default()
@@ -162,10 +158,24 @@ fn loadable(table: &Table) -> Vec<Ident> {
     table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect()
 }
 
+/// What has contents, as inspection saw it.
+fn seen(source: &DatabaseFacts) -> BTreeMap<QualifiedName, Vec<SeenColumn>> {
+    let ordinary = source.tables.iter().filter(|table| table.kind == TableKind::Ordinary);
+    let tables = ordinary.map(|table| (table.name.clone(), table.columns.iter().filter_map(SeenColumn::of).collect()));
+    let sequences = source.sequences.iter().map(|sequence| &sequence.name);
+    let others = sequences.chain(source.materialized_views.iter().map(|view| &view.name));
+    tables.chain(others.map(|name| (name.clone(), Vec::new()))).collect()
+}
+
+/// Materialized views that no extension brings.
+fn own_views(source: &DatabaseFacts) -> impl Iterator<Item = &MaterializedView> {
+    source.materialized_views.iter().filter(|view| view.extension.is_none())
+}
+
 /// Materialized views to fill.
 fn views(source: &DatabaseFacts, opaque: bool) -> Vec<QualifiedName> {
-    let own = source.materialized_views.iter().filter(|view| view.populated && view.extension.is_none());
-    own.filter(|view| view.opaque == opaque).map(|view| view.name.clone()).collect()
+    let filled = own_views(source).filter(|view| view.populated || view.needed);
+    filled.filter(|view| view.opaque == opaque).map(|view| view.name.clone()).collect()
 }
 
 #[cfg(test)]

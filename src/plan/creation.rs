@@ -9,11 +9,18 @@ use crate::sql::QualifiedName;
 /// Chooses for a database that is `entry` on the source.
 ///
 /// Only what an unfinished run brought is ever dropped or emptied. A run whose copy was complete is not unfinished:
-/// applications may have moved to its result since, and validation refuses to begin again there.
-pub(super) fn choose(entry: &DatabaseEntry, target: Option<&DatabaseFacts>, may_create: bool) -> Creation {
+/// applications may have moved to its result since, and validation refuses to begin again there. `unbegun`: a run of ours has
+/// created the target's, and was killed before the journal.
+pub(super) fn choose(
+    entry: &DatabaseEntry,
+    target: Option<&DatabaseFacts>,
+    unbegun: bool,
+    may_create: bool,
+) -> Creation {
     let Some(target) = target else { return Creation::Create(entry.clone()) };
     match &target.journal {
         Some(journal) if !journal.complete => start_again(entry, journal, may_create),
+        None if unbegun && may_create && target.user_objects == 0 => Creation::Recreate(entry.clone()),
         _ if target.user_objects == 0 => Creation::UseEmpty { clean: false },
         _ => Creation::UseFilled,
     }

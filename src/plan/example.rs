@@ -59,8 +59,11 @@ impl Example {
         });
         let mut orders = fixture::table("orders");
         orders.has_rows = true;
+        let sequences = self.source().sequences.clone();
         let target = self.target();
+        target.sequences = sequences;
         target.tables.push(orders);
+        target.subscribed.insert(fixture::public("orders"));
         target.user_objects = 2;
         target.subscriptions.push(crate::facts::Subscription {
             name: names.subscription.as_str().to_owned(),

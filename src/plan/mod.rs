@@ -36,9 +36,10 @@ use self::previous::Previous;
 use crate::conninfo::Secret;
 use crate::facts::{
     DatabaseEntry, DatabaseFacts, DatabasePair, DatabaseProperties, Facts, Moment, ParameterPrivilege, Reserved, Role,
+    RowSecurity, ServerFacts,
 };
 use crate::settings::{Method, Settings};
-use crate::sql::names::ReplicationNames;
+use crate::sql::names::{ReplicationNames, UNBEGUN};
 use crate::sql::{Blocks, Ident, QualifiedName};
 
 /// What a run will do.
@@ -239,6 +240,8 @@ pub struct Content {
     /// Those that may read any other through a function, and those that read these: filled last, in an order that has to be
     /// found out.
     pub opaque_views: Vec<QualifiedName>,
+    /// Those that are filled only because others read them, and emptied again when these are there.
+    pub emptied_views: Vec<QualifiedName>,
     /// Partitioned tables, which nobody else analyzes.
     pub partition_roots: Vec<QualifiedName>,
     /// Whether the source has publications of its own to restore at the finish.
@@ -248,10 +251,14 @@ pub struct Content {
     /// Whether rows are replicated and some table's owner lacks rights on it: its privileges have to wait until nothing is
     /// replicated, because from 16 on a subscription writes with the rights of the table's owner.
     pub powerless_owners: bool,
+    /// OIDs, on the source, of tables whose row level security has to wait until nothing is replicated: it binds their owner,
+    /// with whose rights a subscription writes from 16 on, and others who load rows. No policy applies to replication; it
+    /// would fail.
+    pub guarded: Vec<u32>,
     /// Whether it has large objects to copy.
     pub large_objects: bool,
-    /// Every table of the source as inspection saw it, with the columns whose values can be loaded. One that is there
-    /// later and not here was created in between, and nothing in this plan copies it.
+    /// Every table of the source as inspection saw it, with the columns whose values can be loaded, every sequence and
+    /// materialized view. What is there later and not here was created in between, and nothing in this plan carries it.
     pub seen: BTreeMap<QualifiedName, Vec<SeenColumn>>,
     /// What it takes to sort and write the larger indexes.
     pub build_costs: BTreeMap<QualifiedName, u64>,
@@ -266,6 +273,11 @@ impl Content {
         reading_cost(bytes) + self.build_costs.get(name).copied().unwrap_or(0)
     }
 
+    /// Whether something of the source's schema has to wait until nothing replicates.
+    pub fn brings_something_last(&self) -> bool {
+        self.publications || self.event_triggers || self.powerless_owners || !self.guarded.is_empty()
+    }
+
     /// Nothing of it is replicated after all.
     fn forget_replication(&mut self) {
         self.published.clear();
@@ -273,11 +285,16 @@ impl Content {
         self.identity_changes.clear();
         self.recopied.clear();
         self.powerless_owners = false;
+        self.guarded.clear();
     }
 
     /// Replication carries what is published: everything else that is copied has to be copied again.
-    fn replicate(&mut self, source: &DatabaseFacts) {
+    fn replicate(&mut self, source: &DatabaseFacts, target: &ServerFacts) {
         self.powerless_owners = source.powerless_owners;
+        if target.version.applies_as_owner() || !target.user.superuser {
+            let forced = source.tables.iter().filter(|table| table.row_security == RowSecurity::Forced);
+            self.guarded = forced.map(|table| table.oid).collect();
+        }
         let published: HashSet<_> = self.published.iter().collect();
         self.recopied = self.tables.iter().filter(|table| !published.contains(&table.name)).cloned().collect();
     }
@@ -418,7 +435,7 @@ fn plan_database(facts: &Facts, settings: &Settings, roles: &[RolePlan], pair: &
                             &Formats::new(facts, settings, source),
                         )
                     };
-                    content.replicate(source);
+                    content.replicate(source, &facts.target);
                     let rights = reserved::rights(facts, settings, roles, pair, source, true);
                     Work::Continue { content: Box::new(content), rights: Box::new(rights) }
                 }
@@ -457,8 +474,10 @@ fn migration(
         None if obstacles.is_empty() => (replication, obstacles),
         None => (Transfer::Dump, obstacles),
     };
+    let limit = facts.target.database(&pair.name).and_then(|entry| entry.properties.connection_limit);
+    let unbegun = limit == Some(UNBEGUN);
     let mut creation = match facts.source.database(&pair.name) {
-        Some(entry) => creation::choose(entry, target, settings.create_databases),
+        Some(entry) => creation::choose(entry, target, unbegun, settings.create_databases),
         None => Creation::UseEmpty { clean: false },
     };
     let mut lost_database = None;
@@ -476,7 +495,7 @@ fn migration(
     if transfer != Transfer::Dump {
         let both = (source, existing);
         identity::publish(&mut content, settings, &facts.source.user, &pair.name, both, transfer);
-        content.replicate(source);
+        content.replicate(source, &facts.target);
     }
     let owns_public = reserved::owns_public(facts, &creation, target);
     let skipped_extensions = extensions::skipped(facts, settings, source, existing);

@@ -11,7 +11,7 @@ use crate::sql::{Ident, QualifiedName};
 pub(super) enum Previous {
     /// No replication object of ours.
     Nothing,
-    /// A replication that works: publications of these tables, their slot, and an enabled subscription.
+    /// A replication that works: publications, their slot, an enabled subscription, and the tables that both ends know.
     Running(Vec<QualifiedName>),
     /// Some of a replication's objects, from a run that was killed.
     Leftovers,
@@ -39,7 +39,9 @@ pub(super) fn find(
             if slot && subscription.enabled && complete && forced != Some(Method::Dump) =>
         {
             let tables = [Some(publication), inserts].into_iter().flatten().flat_map(|it: &Publication| &it.tables);
-            Previous::Running(tables.cloned().collect())
+            // One that was renamed on a side since has changes that go nowhere.
+            let arrives = |name: &&QualifiedName| target.is_some_and(|target| target.subscribed.contains(*name));
+            Previous::Running(tables.filter(arrives).cloned().collect())
         }
         (None, None) if !slot && inserts.is_none() => Previous::Nothing,
         _ => Previous::Leftovers,

@@ -21,7 +21,9 @@ pub(super) fn plan(facts: &Facts, selection: &Selection) -> (Vec<RolePlan>, Vec<
         .source
         .memberships
         .iter()
-        .filter(|it| planned(&it.member) && (planned(&it.role) || is_system(&it.role)))
+        .filter(|it| planned(&it.member) || planned(&it.role))
+        .filter(|it| [&it.member, &it.role].into_iter().all(|name| planned(name) || is_system(name)))
+        .filter(|it| !is_system(&it.member) || facts.target.has_role(&it.member))
         .filter(|it| !facts.target.memberships.iter().any(|there| there.role == it.role && there.member == it.member))
         .cloned()
         .collect();

@@ -15,6 +15,11 @@ pub const PREFIX: &str = "aiven_db_migrate_";
 /// Schema of the journal in a target database. Names that begin with `pg_` are reserved for the system.
 pub const JOURNAL_SCHEMA: &str = "_pg_migrate";
 
+/// CONNECTION LIMIT of a target database that we have created, until its journal begins: a number that nobody sets, and that
+/// keeps nobody out. By it the next run knows a database of ours in which a killed run had no time to say so ("pg_m" as
+/// a number).
+pub const UNBEGUN: i32 = 0x7067_5f6d;
+
 /// How the comment of our publication begins when replica identities have been changed on the source; what they were
 /// follows as JSON. The record is where the change is, and ends with the publication, which is found by its name.
 pub const IDENTITY_RECORD: &str = "pg_migrate restores these replica identities when it drops this publication: ";

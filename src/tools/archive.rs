@@ -54,6 +54,8 @@ pub async fn dump_schema(
     let mut command = command
         .arg("--format=custom")
         .arg("--compress=0")
+        // The archive does not outlive this program.
+        .arg("--no-sync")
         .arg("--quote-all-identifiers")
         .option("--lock-wait-timeout", request.lock_timeout)
         .option("--file", request.file);
@@ -202,6 +204,7 @@ mod tests {
         --schema-only
         --format=custom
         --compress=0
+        --no-sync
         --quote-all-identifiers
         --lock-wait-timeout=1min
         --file=/tmp/archive
@@ -236,6 +239,7 @@ mod tests {
         --statistics
         --format=custom
         --compress=0
+        --no-sync
         --quote-all-identifiers
         --lock-wait-timeout=1min
         --file=/tmp/archive

@@ -161,6 +161,11 @@ impl Entry {
         self.description == "INDEX"
     }
 
+    /// ENABLE ROW LEVEL SECURITY. Here [`Entry::oid`] is the table's, and [`Entry::catalog`] is 0.
+    pub fn is_row_security(&self) -> bool {
+        self.description == "ROW SECURITY"
+    }
+
     /// What CREATE STATISTICS creates.
     pub fn is_extended_statistics(&self) -> bool {
         self.description == "STATISTICS"

@@ -1,9 +1,12 @@
 //! What earlier runs left on the two servers.
 
-use super::{Case, Check, Database, Found, list};
+use std::collections::HashSet;
+
+use super::{Case, Check, Database, Found, list, subject};
 use crate::facts::{JournalOrigin, Table};
 use crate::plan::{Creation, Work};
 use crate::sql;
+use crate::sql::names::JOURNAL_SCHEMA;
 use crate::sql::{Ident, Literal, QualifiedName, Sql};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -14,6 +17,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("leftovers", leftovers),
     Check::new("running-replication", running),
     Check::new("changed-definition", changed),
+    Check::new("orphaned-replication", orphaned),
 ];
 
 fn ended(case: &Case<'_>) -> Vec<Found> {
@@ -109,7 +113,12 @@ fn appended(case: &Case<'_>) -> Vec<Found> {
 fn unfinished(case: &Case<'_>) -> Vec<Found> {
     case.migrations()
         .filter_map(|(database, migration)| {
-            let journal = database.target?.journal.as_ref()?;
+            let Some(journal) = database.target?.journal.as_ref() else {
+                let begun =
+                    "an earlier run created it and was killed before anything else; it is dropped and created again";
+                return matches!(migration.creation, Creation::Recreate(_))
+                    .then(|| Found::warning(database.subject(), begun));
+            };
             let what = match &migration.creation {
                 Creation::Recreate(_) => "the database, which it created, is dropped and created again".to_owned(),
                 Creation::UseEmpty { clean: true } => "the objects in the database are dropped first".to_owned(),
@@ -154,18 +163,60 @@ fn running(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
-/// Tables that the source has defined differently since replication began: what is on its way, or has arrived, may not fit.
+/// Replication into databases that the source does not have: not any more, or it is another source's.
+fn orphaned(case: &Case<'_>) -> Vec<Found> {
+    let all = case.facts.target.subscriptions.iter();
+    all.filter(|(_, database)| case.facts.source.database(database).is_none())
+        .map(|(name, database)| {
+            let name = Ident::new(name);
+            let message = format!(
+                "an earlier run's subscription {name} replicates into it, and the source has no such database: if it was dropped \
+                 or renamed there, nothing arrives any more"
+            );
+            let drop = sql!(
+                "ALTER SUBSCRIPTION {} DISABLE; ALTER SUBSCRIPTION {} SET (slot_name = NONE); DROP SUBSCRIPTION {}; \
+                 DROP SCHEMA {} CASCADE",
+                name,
+                name,
+                name,
+                Ident::new(JOURNAL_SCHEMA)
+            );
+            Found::warning(subject("database", database), message)
+                .fix(format!("in that case, target database {}: {drop}", Ident::new(database)))
+        })
+        .collect()
+}
+
+/// What the source has defined differently since replication began: what is on its way, or has arrived, may not fit.
 fn changed(case: &Case<'_>) -> Vec<Found> {
     case.databases().flat_map(changes_since).collect()
 }
 
 fn changes_since(database: Database<'_>) -> Vec<Found> {
-    let (Work::Continue { .. }, Some(target)) = (&database.plan.work, database.target) else { return Vec::new() };
+    let (Work::Continue { content, .. }, Some(target)) = (&database.plan.work, database.target) else {
+        return Vec::new();
+    };
     // A user may have made tables with other types beforehand.
     let ours = target.journal.as_ref().is_some_and(|journal| journal.origin != JournalOrigin::Filled);
     let there = target.tables_by_name();
     let carried = database.carried().filter(|table| table.extension.is_none());
-    carried.flat_map(|table| changes(database, table, there.get(&table.name).copied(), ours)).collect()
+    let tables = carried.flat_map(|table| changes(database, table, there.get(&table.name).copied(), ours));
+    let sequences: HashSet<_> = target.sequences.iter().map(|sequence| &sequence.name).collect();
+    let views: HashSet<_> = target.materialized_views.iter().map(|view| &view.name).collect();
+    let new_sequences = content.sequences.iter().filter(|name| !sequences.contains(name));
+    let new_views = content.materialized_views.iter().chain(&content.opaque_views).filter(|name| !views.contains(name));
+    let new_sequences = new_sequences.map(|name| new(database, "Sequence", name));
+    let new_views = new_views.map(|name| new(database, "Materialized view", name));
+    tables.chain(new_sequences).chain(new_views).collect()
+}
+
+/// Something that the target does not have, and whose contents the finish would carry.
+fn new(database: Database<'_>, kind: &str, name: &QualifiedName) -> Found {
+    let message = format!(
+        "{kind} {name} in database '{}' of the source was created after its replication began: the target does not have it",
+        database.name
+    );
+    Found::error(database.subject(), message).fix("create it on the target as on the source")
 }
 
 /// How `source` differs from what the target has of it; other types are an error where the target's table is `ours`.
@@ -211,8 +262,9 @@ fn changes(database: Database<'_>, source: &Table, target: Option<&Table>, ours:
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::facts::{Journal, JournalOrigin, Moment, Table, fixture};
+    use crate::facts::{Journal, JournalOrigin, MaterializedView, Moment, Table, fixture};
     use crate::plan::example::Example;
+    use crate::sql::names::UNBEGUN;
     use crate::validate::tests::{Change, ids};
 
     fn journal(origin: JournalOrigin, complete: bool) -> Option<Journal> {
@@ -232,6 +284,10 @@ pub(super) mod tests {
         ("complete-copy", copied_by_dump),
         ("unfinished-run", |it| it.target().journal = journal(JournalOrigin::Created, false)),
         ("unfinished-run", |it| it.target().journal = journal(JournalOrigin::Empty, false)),
+        ("unfinished-run", |it| {
+            it.target();
+            it.facts.target.databases.last_mut().unwrap().properties.connection_limit = Some(UNBEGUN);
+        }),
         ("appended-rows", |it| {
             let orders = fixture::public("orders");
             let journal = journal(JournalOrigin::Filled, false);
@@ -249,6 +305,19 @@ pub(super) mod tests {
         ("changed-definition", |it| {
             it.replicate();
             it.target().tables[0].columns.truncate(1);
+        }),
+        ("orphaned-replication", |it| {
+            it.facts.target.subscriptions.push(("aiven_db_migrate_gone_sub".to_owned(), "gone".to_owned()));
+        }),
+        ("changed-definition", |it| {
+            it.replicate();
+            it.target().sequences.clear();
+        }),
+        ("changed-definition", |it| {
+            it.replicate();
+            let name = fixture::public("summary");
+            let view = MaterializedView { name, populated: true, needed: false, opaque: false, extension: None };
+            it.source().materialized_views.push(view);
         }),
     ];
 

@@ -31,6 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("hash-partitions", hash_partitions),
     Check::new("large-objects", large_objects),
     Check::new("replica-trigger", replica_triggers),
+    Check::new("unvalidated-domain", unvalidated_domains),
     Check::new("open-transaction", open_transactions),
     Check::new("slot-wal-limit", slot_wal_limit),
 ];
@@ -233,6 +234,19 @@ fn replica_triggers(case: &Case<'_>) -> Vec<Found> {
         .collect()
 }
 
+/// The source does not look at a value again that an UPDATE leaves as it is; the target looks at every value that arrives.
+fn unvalidated_domains(case: &Case<'_>) -> Vec<Found> {
+    case.replications()
+        .filter(|(database, _)| !database.source.unvalidated_domains.is_empty())
+        .map(|(database, _)| {
+            let message = "constraints of domains are NOT VALID: replication stops at an UPDATE of a row with a value that breaks \
+                           one, and so does the finish, where such a table is copied once more";
+            let validate = database.source.unvalidated_domains.join("; ");
+            Found::warning(database.subject(), message).fix(database.on_source(validate))
+        })
+        .collect()
+}
+
 fn open_transactions(case: &Case<'_>) -> Vec<Found> {
     if case.replications().next().is_none() {
         return Vec::new();
@@ -334,6 +348,7 @@ pub(super) mod tests {
         }),
         ("large-objects", |it| it.source().large_objects = LargeObjects { count: 3, unreadable: 0 }),
         ("replica-trigger", |it| it.source().tables[0].replica_triggers.push("audit".to_owned())),
+        ("unvalidated-domain", |it| it.source().unvalidated_domains.push("ALTER DOMAIN even …".to_owned())),
         ("open-transaction", |it| it.facts.source.blockers.push(blocker(false))),
         ("slot-wal-limit", |it| {
             it.facts.source.settings.max_slot_wal_keep_mb = Some(64);

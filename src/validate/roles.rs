@@ -19,6 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("deprecated-passwords", md5_passwords),
     Check::new("memberships", memberships),
     Check::new("forbidden-settings", forbidden_settings),
+    Check::new("settings-of-all-roles", settings_of_all),
     Check::new("role-labels", role_labels),
     Check::new("provider-roles", provider_roles),
 ];
@@ -247,6 +248,19 @@ fn forbidden_settings(case: &Case<'_>) -> Vec<Found> {
     vec![Found::warning(Side::Target, message).fix(COLLECT)]
 }
 
+/// They would change what the target's other databases do: for its administrator to decide, like its configuration.
+fn settings_of_all(case: &Case<'_>) -> Vec<Found> {
+    let there = &case.facts.target.settings_of_all;
+    let missing = case.facts.source.settings_of_all.iter().filter(|it| !there.contains(it));
+    let names: Vec<_> = missing.filter_map(|it| it.split_once('=')).map(|(name, _)| name).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let message = format!("what ALTER ROLE ALL has set for every role is not carried: {}", list(&names));
+    let all: Vec<_> = names.iter().map(|name| format!("ALTER ROLE ALL SET {name} TO …")).collect();
+    vec![Found::warning(Side::Target, message).fix(format!("target: {}", all.join("; ")))]
+}
+
 fn role_labels(case: &Case<'_>) -> Vec<Found> {
     let names: Vec<_> =
         created(case).filter(|plan| !plan.role.labels.is_empty()).map(|plan| Ident::new(&plan.role.name)).collect();
@@ -322,6 +336,10 @@ pub(super) mod tests {
         ("forbidden-settings", |it| {
             it.facts.target.user.forbidden_settings.insert("log_statement".to_owned());
             it.facts.source.roles[0].settings.push(("log_statement".to_owned(), "all".to_owned()));
+        }),
+        ("settings-of-all-roles", |it| {
+            it.facts.source.settings_of_all = vec!["work_mem=8MB".to_owned(), "app.key=hunter2".to_owned()];
+            it.facts.target.settings_of_all = vec!["work_mem=8MB".to_owned()];
         }),
         ("role-labels", |it| {
             let label = SecurityLabel { provider: "anon".to_owned(), label: "MASKED".to_owned() };

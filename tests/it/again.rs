@@ -2,6 +2,7 @@
 
 use crate::harness::gate::{Gate, create_gated};
 use crate::harness::pair::Pair;
+use crate::harness::wait::{LIMIT, wait_for};
 
 #[test]
 fn a_new_try_keeps_rows_that_were_there_before_the_first() {
@@ -156,4 +157,38 @@ fn large_objects_of_the_target_are_neither_replaced_nor_removed() {
     pair.target.sql("app", "SELECT lo_unlink(4712)");
     migrate().run().expect_code(0);
     pair.assert_equal("app");
+}
+
+#[test]
+fn a_database_is_made_anew_when_the_run_that_created_it_was_killed_before_it_could_say_so() {
+    let Some(pair) = Pair::start() else { return };
+    pair.source.create_database("app");
+    pair.source.sql("app", "DROP SCHEMA public; CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY)");
+    let migrate = || pair.migrate().args(["--filtered-db", "postgres", "--force-method", "dump"]);
+    // CREATE DATABASE waits for its template, and whoever then opens a session for what is set for it.
+    let template = pair.target.session("postgres");
+    template.sql("BEGIN; COMMENT ON DATABASE template0 IS 'held'");
+    let run = migrate().spawn();
+    pair.target.wait_until("postgres", "EXISTS (SELECT FROM pg_locks WHERE NOT granted)");
+    let settings = pair.target.session("postgres");
+    settings.sql("BEGIN; LOCK TABLE pg_db_role_setting IN ACCESS EXCLUSIVE MODE");
+    template.sql("ROLLBACK");
+    let state = "SELECT (SELECT datconnlimit FROM pg_database WHERE datname = 'app'), (SELECT count(*) FROM pg_locks
+                 WHERE relation = 'pg_db_role_setting'::regclass AND NOT granted)";
+    let waits = || match settings.sql(state).remove(0).as_slice() {
+        [Some(limit), Some(waiting)] if waiting == "1" => Ok(limit.clone()),
+        other => Err(format!("{other:?}")),
+    };
+    assert_eq!(wait_for(LIMIT, waits).unwrap(), pg_migrate::sql::names::UNBEGUN.to_string());
+    run.signal("KILL");
+    assert_eq!(run.wait_for_exit(), Some(9));
+    settings.sql("ROLLBACK");
+
+    let outcome = migrate().run().expect_code(0);
+    let said = "an earlier run created it and was killed before anything else; it is dropped and created again";
+    assert!(outcome.stderr.contains(said), "{said:?} is not in:\n{outcome}");
+    pair.assert_equal("app");
+    let limit = "SELECT datconnlimit FROM pg_database WHERE datname = 'app'";
+    assert_eq!(pair.target.value("postgres", limit), "-1");
+    pair.assert_nothing_left();
 }

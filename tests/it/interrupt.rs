@@ -244,7 +244,8 @@ fn after_a_kill_the_next_run_or_cleanup_removes_what_was_left() {
         if place == Gate::Rows {
             cleanup(&pair)
                 .expect_code(0)
-                .expect_stderr("'app': dropped slot \"aiven_db_migrate_app_slot\" on the source");
+                .expect_stderr("'app': dropped slot \"aiven_db_migrate_app_slot\" on the source")
+                .expect_stderr("'app': the target's copy is unfinished: rows, indexes or constraints are missing");
             pair.assert_nothing_left();
             // What cleanup does not touch: the objects it restored.
             drop(gate);
@@ -259,11 +260,15 @@ fn after_a_kill_the_next_run_or_cleanup_removes_what_was_left() {
 }
 
 #[test]
-fn cleanup_frees_the_source_when_the_target_is_gone() {
+fn cleanup_says_what_a_copy_lacks_and_frees_the_source_when_the_target_is_gone() {
     let Some(pair) = Pair::start() else { return };
     pair.source.create_database("app");
     pair.source.sql("app", "CREATE TABLE t (id int PRIMARY KEY)");
-    pair.migrate().args(["--filtered-db", "postgres"]).run().expect_code(0);
+    let migrate = || pair.migrate().args(["--filtered-db", "postgres"]).run().expect_code(0);
+    drop(migrate());
+    cleanup(&pair).expect_code(0).expect_stderr("'app': the target has all rows as they were last, but");
+    pair.target.sql("postgres", "DROP DATABASE app");
+    drop(migrate());
     pair.target.crash();
     cleanup(&pair)
         .expect_code(1)

@@ -194,6 +194,38 @@ fn tables_whose_owner_has_no_rights_on_them_are_replicated_and_loaded() {
     assert_eq!(pair.target.value("app", "SELECT relacl FROM pg_class WHERE relname = 't'"), "{reader=r/app}");
 }
 
+/// A subscription writes with the rights of each table's owner, and fails where row level security binds that one.
+#[test]
+fn tables_whose_row_security_binds_their_owner_are_replicated_and_guarded_again_at_the_finish() {
+    let Some(versions) = Versions::with_target_since(16) else { return };
+    let pair = Pair::of(versions, &Options::default(), &Options::default());
+    pair.source.sql("postgres", "CREATE ROLE app");
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        "CREATE TABLE keyed (id int PRIMARY KEY); CREATE TABLE keyless (id int); CREATE TABLE lenient (id int PRIMARY KEY);
+         INSERT INTO keyed VALUES (1); INSERT INTO keyless VALUES (1); INSERT INTO lenient VALUES (1);
+         CREATE POLICY none ON keyed USING (false);
+         ALTER TABLE keyed OWNER TO app, ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+         ALTER TABLE keyless OWNER TO app, ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+         ALTER TABLE lenient OWNER TO app, ENABLE ROW LEVEL SECURITY",
+    );
+    let migrate = || pair.migrate().args(["-f", "postgres", "--max-replication-lag", "0"]);
+    migrate().run().expect_code(0);
+    pair.source.sql(
+        "app",
+        "INSERT INTO keyed VALUES (2); DELETE FROM keyed WHERE id = 1; INSERT INTO keyless VALUES (2); INSERT INTO lenient VALUES (2)",
+    );
+    let secured = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relrowsecurity";
+    assert_eq!(pair.target.value("app", secured), "lenient");
+    let uris = [pair.source.uri("postgres"), pair.target.uri("postgres")];
+    pair.program().args(["verify", "-f", "postgres", "-s", &uris[0], "-t", &uris[1]]).run().expect_code(0);
+    migrate().arg("--stop-replication").run().expect_code(0);
+    pair.assert_equal("app");
+    assert_eq!(pair.target.value("app", secured), "keyed keyless lenient");
+    pair.assert_nothing_left();
+}
+
 #[test]
 fn a_role_that_the_user_administers_is_joined_to_keep_what_it_owns() {
     let Some(versions) = Versions::with_target_since(16) else { return };

@@ -18,6 +18,8 @@ GRANT "zoo-with-dash" TO "Zoo Ünïcode 日本", zoo_reader;
 GRANT "Zoo Ünïcode 日本" TO "--zoo";
 GRANT pg_monitor, pg_read_all_settings TO zoo_reader;
 GRANT pg_signal_backend TO "Zoo ""Keeper""" WITH ADMIN OPTION;
+-- A predefined role as the member.
+GRANT zoo_md5 TO pg_monitor;
 -- Granted by a member, not by a superuser.
 SET ROLE "zoo-with-dash";
 GRANT zoo_owner TO zoo_forever;

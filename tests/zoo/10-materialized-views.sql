@@ -22,6 +22,13 @@ CREATE VIEW through_operator AS SELECT 1 OPERATOR(materialized_views.+#) 2 AS su
 CREATE MATERIALIZED VIEW "A first" AS SELECT sum FROM through_operator;
 CREATE MATERIALIZED VIEW a_query AS SELECT query_to_xml('SELECT * FROM materialized_views.z ORDER BY 1', true, false, '')::text AS document;
 CREATE MATERIALIZED VIEW by_key WITH (fillfactor = 70, autovacuum_enabled = false) AS SELECT id, v, count(*) FROM t GROUP BY id;
+-- Filled once, from one that is not any more.
+CREATE MATERIALIZED VIEW lower AS SELECT n + 1 AS n FROM z;
+CREATE MATERIALIZED VIEW middle AS SELECT n + 1 AS n FROM lower;
+CREATE VIEW on_middle AS SELECT max(n) AS n FROM middle;
+CREATE MATERIALIZED VIEW "Upper" AS SELECT n FROM on_middle;
+REFRESH MATERIALIZED VIEW middle WITH NO DATA;
+REFRESH MATERIALIZED VIEW lower WITH NO DATA;
 CREATE MATERIALIZED VIEW empty AS SELECT 1 AS one WHERE false;
 ALTER MATERIALIZED VIEW z CLUSTER ON z_v;
 ALTER MATERIALIZED VIEW z ALTER v SET STATISTICS 500;

@@ -12,6 +12,14 @@ CREATE TABLE forced (id int PRIMARY KEY);
 INSERT INTO forced VALUES (1), (2);
 ALTER TABLE forced ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY none ON forced USING (false);
+-- It binds its owner, with whose rights a subscription writes.
+CREATE TABLE forced_on_owner (id int PRIMARY KEY, v text);
+INSERT INTO forced_on_owner VALUES (1, 'x'), (2, 'y');
+CREATE TABLE forced_without_key (id int);
+INSERT INTO forced_without_key VALUES (1), (1);
+CREATE POLICY none ON forced_on_owner USING (false);
+ALTER TABLE forced_on_owner OWNER TO zoo_owner, ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE forced_without_key OWNER TO zoo_owner, ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 -- A policy without effect as long as row security is off, and row security without a policy.
 CREATE TABLE not_enabled (id int PRIMARY KEY);
 INSERT INTO not_enabled VALUES (1);

@@ -18,6 +18,8 @@ pub(in crate::migrate) struct Manner<'a> {
     own_public: bool,
     /// Whether privileges that take rights from a table's owner wait for the end of replication.
     pub(super) spare_owners: bool,
+    /// Tables, by their OIDs on the source, whose row level security waits for that, too.
+    guarded: &'a [u32],
 }
 
 impl<'a> Manner<'a> {
@@ -30,6 +32,7 @@ impl<'a> Manner<'a> {
             schema_existed: matches!(migration.creation, Creation::UseFilled | Creation::UseEmpty { clean: true }),
             own_public: migration.rights.owners.kept && !matches!(migration.creation, Creation::UseFilled),
             spare_owners: migration.content.powerless_owners,
+            guarded: &migration.content.guarded,
         }
     }
 
@@ -42,7 +45,13 @@ impl<'a> Manner<'a> {
             schema_existed: true,
             own_public: false,
             spare_owners: false,
+            guarded: &[],
         }
+    }
+
+    /// Whether an entry waits for the end of replication.
+    fn makes_wait(&self, entry: &Entry) -> bool {
+        entry.is_row_security() && self.guarded.contains(&entry.oid)
     }
 
     /// Whether an entry is restored at all, apart from those with a step of their own: privileges, statistics, publications,
@@ -53,6 +62,7 @@ impl<'a> Manner<'a> {
             && !entry.is_publication()
             && !entry.is_subscription()
             && !entry.is_event_trigger()
+            && !self.makes_wait(entry)
             && !entry.extension().is_some_and(|name| self.skipped_extensions.contains(&name))
             // The schema public is there already; what is left to restore of it is its owner.
             && (entry.is_property() || !entry.is_public_schema() || self.own_public)

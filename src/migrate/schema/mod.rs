@@ -260,6 +260,17 @@ impl Archive {
         privileges::grant(context, &*self.session(context).await?, rights, &script).await
     }
 
+    /// The row level security that waited for the end of replication.
+    pub(super) async fn restore_row_security(
+        &self,
+        context: &Context,
+        rights: &Rights,
+        guarded: &[u32],
+    ) -> Result<(), Error> {
+        let entries = self.entries(|entry| entry.is_row_security() && guarded.contains(&entry.oid));
+        self.create(context, Manner::last(rights), &entries).await?.into_result(&self.database)
+    }
+
     async fn grant(&self, context: &Context, manner: Manner<'_>, which: impl Fn(&Entry) -> bool) -> Result<(), Error> {
         let owns_public = manner.rights.owns_public;
         let mut script = self.privileges(|entry| which(entry) && (owns_public || !entry.is_public_schema()))?;

@@ -1,6 +1,5 @@
 //! What somebody added to an extension: no dump carries it, and verification says so.
 
-use super::verify;
 use crate::harness::cluster::Options;
 use crate::harness::pair::Pair;
 use crate::harness::versions::Versions;

@@ -10,7 +10,7 @@ use crate::sql::{Literal, Sql};
 /// `alike`: extensions that both sides have alike.
 pub(super) fn classes(versions: Versions, scope: &Scope, alike: &[String]) -> Vec<Class> {
     vec![
-        Class::new("table", tables(versions)),
+        Class::new("table", tables(versions, scope)),
         Class { sparse: true, ..Class::new("table", tables_of_extensions(alike)) },
         Class::new("view", views(versions)),
         Class::new("materialized view", materialized_views(versions, scope)),
@@ -18,15 +18,17 @@ pub(super) fn classes(versions: Versions, scope: &Scope, alike: &[String]) -> Ve
     ]
 }
 
-/// Partitioned tables have an access method from 17 on. Rows of a partition whose detaching was broken off are not found through
-/// its parent. Triggers that check a foreign key, or that check again at the end, can be switched off with all others.
-fn tables(versions: Versions) -> Sql {
+/// Partitioned tables have an access method from 17 on; that one is unlogged has never meant anything, and cannot be said from 18
+/// on. Row level security that binds a table's owner may come at the finish of replication. Rows of a partition whose detaching
+/// was broken off are not found through its parent. Triggers that check a foreign key, or that check again at the end, can be
+/// switched off with all others.
+fn tables(versions: Versions, scope: &Scope) -> Sql {
     sql!(
         "with {}
         select {}, r.name, pg_catalog.jsonb_build_object(
             '@name', r.name,
             'kind', case r.kind when 'r' then 'ordinary' when 'p' then 'partitioned' else 'foreign' end,
-            'persistence', case c.relpersistence when 'u' then 'unlogged' else 'permanent' end,
+            'persistence', case when r.kind = 'p' then null when c.relpersistence = 'u' then 'unlogged' else 'permanent' end,
             'owner', {}, 'privileges of', {},
             'partition key', pg_catalog.pg_get_partkeydef(c.oid),
             'partition bound', pg_catalog.pg_get_expr(c.relpartbound, c.oid),
@@ -44,7 +46,7 @@ fn tables(versions: Versions) -> Sql {
                 when 'd' then null when 'n' then 'nothing' when 'f' then 'full'
                 else (select 'index ' || i.indexrelid::pg_catalog.regclass
                       from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident) end,
-            'row security', nullif(c.relrowsecurity, false),
+            'row security', nullif(c.relrowsecurity {}, false),
             'row security for the owner', nullif(c.relforcerowsecurity, false),
             'row type', nullif(c.reloftype, 0)::pg_catalog.regtype::text,
             'server', (select s.srvname from pg_catalog.pg_foreign_table f
@@ -61,6 +63,7 @@ fn tables(versions: Versions) -> Sql {
         options("c.reloptions"),
         options("t.reloptions"),
         when(versions.common().has_access_method_of_partitioned_tables(), "or r.kind = 'p'"),
+        when(scope.replicating, "and not c.relforcerowsecurity"),
         options("f.ftoptions"),
         when(
             versions.common().detaches_concurrently(),

@@ -58,7 +58,8 @@ fn memberships(versions: Versions, scope: &Sql) -> Sql {
         from pg_catalog.pg_auth_members a
         join pg_catalog.pg_roles g on g.oid = a.roleid
         join pg_catalog.pg_roles m on m.oid = a.member
-        where m.rolname = any ({}) and (g.rolname = any ({}) or g.rolname ~ '^pg_')
+        where (m.rolname = any ({}) or m.rolname ~ '^pg_') and (g.rolname = any ({}) or g.rolname ~ '^pg_')
+          and not (m.rolname ~ '^pg_' and g.rolname ~ '^pg_')
         group by m.rolname, g.rolname",
         when(
             versions.common().qualifies_memberships(),
