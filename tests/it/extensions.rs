@@ -1,5 +1,6 @@
 //! Extensions: which version, which schema, whose rows, and what is left out with them.
 
+use crate::harness::cli::FINISH;
 use crate::harness::cluster::Options;
 use crate::harness::pair::Pair;
 use crate::harness::versions::Versions;
@@ -70,19 +71,26 @@ fn extensions_keep_schema_and_version_where_the_target_offers_them() {
     assert_eq!(pair.target.value("app", query), "1.4 in \"My Extensions\"");
 }
 
-#[test]
-fn rows_of_configuration_tables_follow_their_foreign_keys() {
-    // Without superuser foreign keys cannot be switched off; before 13 only superusers create extensions.
-    let Some(versions) = Versions::with_target_since(13).filter(|it| it.source.major >= 13) else { return };
-    let mut pair = Pair::of(versions, &Options::default(), &Options::default());
+/// An extension with two configuration tables, one of which refers to the other and has a row of the extension's own.
+fn add_family(pair: &mut Pair) {
+    let control = "default_version = '1.0'\nsuperuser = false\nrelocatable = false\nschema = family\n";
     let script = "CREATE TABLE @extschema@.parents (id int PRIMARY KEY, own bool NOT NULL DEFAULT true);
         CREATE TABLE @extschema@.children (id int PRIMARY KEY, parent int NOT NULL REFERENCES @extschema@.parents, note text);
         INSERT INTO @extschema@.parents VALUES (0, false);
         SELECT pg_catalog.pg_extension_config_dump('@extschema@.parents', 'WHERE own');
         SELECT pg_catalog.pg_extension_config_dump('@extschema@.children', '');";
     for server in [&mut pair.source, &mut pair.target] {
-        let control = "default_version = '1.0'\nsuperuser = false\nrelocatable = false\nschema = family\n";
         server.add_extension("family", control, script);
+    }
+}
+
+#[test]
+fn rows_of_configuration_tables_follow_their_foreign_keys() {
+    // Without superuser foreign keys cannot be switched off; before 13 only superusers create extensions.
+    let Some(versions) = Versions::with_target_since(13).filter(|it| it.source.major >= 13) else { return };
+    let mut pair = Pair::of(versions, &Options::default(), &Options::default());
+    add_family(&mut pair);
+    for server in [&pair.source, &pair.target] {
         server.sql("postgres", "CREATE ROLE mover LOGIN CREATEDB CREATEROLE");
     }
     pair.source.session_as("mover", "postgres").sql("CREATE DATABASE app");
@@ -102,6 +110,35 @@ fn rows_of_configuration_tables_follow_their_foreign_keys() {
         pair.target.value("app", "SELECT count(*) FROM family.children JOIN family.parents p ON p.id = parent"),
         "200"
     );
+}
+
+#[test]
+fn rows_of_configuration_tables_come_once_more_at_the_finish_of_replication() {
+    let Some(mut pair) = Pair::start() else { return };
+    add_family(&mut pair);
+    pair.source.create_database("app");
+    pair.source.sql(
+        "app",
+        "CREATE EXTENSION family; CREATE TABLE t (id int PRIMARY KEY);
+         INSERT INTO family.parents VALUES (1), (2), (3); INSERT INTO family.children VALUES (1, 0), (2, 1), (3, 2)",
+    );
+    let migrate = || pair.migrate().args(["-f", "postgres"]);
+    migrate().args(["--max-replication-lag", "0"]).run().expect_code(0);
+    pair.source.sql(
+        "app",
+        "INSERT INTO family.parents VALUES (4); DELETE FROM family.children WHERE id = 2; DELETE FROM family.parents WHERE id = 1;
+         UPDATE family.children SET parent = 4, note = 'changed' WHERE id = 3; INSERT INTO family.children VALUES (5, 0)",
+    );
+    migrate().args(FINISH).run().expect_code(0);
+    let rows = "SELECT (SELECT string_agg(p::text, ' ' ORDER BY id) FROM family.parents p) || ' '
+                    || (SELECT string_agg(c::text, ' ' ORDER BY id) FROM family.children c)";
+    assert_eq!(pair.target.value("app", rows), "(0,f) (2,t) (3,t) (4,t) (1,0,) (3,4,changed) (5,0,)");
+    pair.assert_equal("app");
+    pair.assert_nothing_left();
+
+    pair.target.sql("postgres", "DROP DATABASE app");
+    migrate().args(["--force-method", "dump", "--no-replicate-extension-tables"]).run().expect_code(0);
+    assert_eq!(pair.target.value("app", "SELECT string_agg(p::text, ' ') FROM family.parents p"), "(0,f)");
 }
 
 const ADDITIONS: &str = r#"
