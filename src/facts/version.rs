@@ -42,6 +42,11 @@ impl ServerVersion {
         self.major() >= 14
     }
 
+    /// A partition can be detached while its parent is in use, in two steps (14).
+    pub fn detaches_concurrently(self) -> bool {
+        self.major() >= 14
+    }
+
     /// Every range type has a multirange type (14).
     pub fn has_multiranges(self) -> bool {
         self.major() >= 14

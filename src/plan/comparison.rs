@@ -101,7 +101,7 @@ pub struct ComparedColumn {
 pub enum Form {
     /// Their text, which all majors write alike.
     Text,
-    /// The number of a `"char"`: up to 15 the text of one above 127 is that byte, whatever the encoding says; from 16 on it
+    /// The number of a `"char"`: up to 14 the text of one above 127 is that byte, whatever the encoding says; from 15 on it
     /// is octal digits.
     Byte,
     /// The numbers of an array of these.

@@ -55,6 +55,7 @@ mod two_runs;
 mod unprivileged;
 mod validation;
 mod verify;
+mod verify_catalogs;
 mod verify_schema;
 mod versions;
 mod zoo;

@@ -1,9 +1,11 @@
 //! What `verify` says of two servers: equal when they are, and each difference by its name when they are not.
 
+mod extensions;
 mod not_compared;
 mod replicating;
 mod rows;
 mod values;
+mod wordings;
 
 use crate::harness::cli::Run;
 use crate::harness::fixture::create_shop;

@@ -11,10 +11,11 @@ use tokio::runtime::{Builder, Runtime};
 use crate::harness::cluster::Cluster;
 use crate::harness::pair::Pair;
 
-const EVERY_CLASS: [(u32, &str); 3] = [
+const EVERY_CLASS: [(u32, &str); 4] = [
     (12, include_str!("fixtures/every_class.sql")),
     (14, include_str!("fixtures/every_class_14.sql")),
     (15, include_str!("fixtures/every_class_15.sql")),
+    (18, include_str!("fixtures/every_class_18.sql")),
 ];
 
 /// Creates `database` with one object of every class that `cluster` knows.
@@ -76,7 +77,10 @@ fn nothing() -> BTreeSet<String> {
 /// Changes of the target, each with all that is seen then and was not seen before. A line that begins with two spaces is such
 /// a difference; other lines are statements.
 const CHANGES_OF_A_DATABASE: &str = include_str!("fixtures/changes_of_a_database.txt");
+const CHANGES_OF_A_DATABASE_18: &str = include_str!("fixtures/changes_of_a_database_18.txt");
+const CHANGES_OF_CATALOGS: &str = include_str!("fixtures/changes_of_catalogs.txt");
 const CHANGES_OF_A_SERVER: &str = include_str!("fixtures/changes_of_a_server.txt");
+const CHANGES_OF_A_SERVER_18: &str = include_str!("fixtures/changes_of_a_server_18.txt");
 
 /// Makes each of `changes`, and has `compare` see it.
 fn see_each_change(target: &Cluster, database: &str, changes: &str, compare: impl Fn() -> BTreeSet<String>) {
@@ -98,29 +102,74 @@ fn see_each_change(target: &Cluster, database: &str, changes: &str, compare: imp
     }
 }
 
-/// Texts are those of one major.
-fn twins() -> Option<Pair> {
-    let pair = Pair::of_majors(15, 15)?;
+/// Two servers with the same database, and roles with the same passwords. Texts are those of one major.
+fn twins(major: u32) -> Option<Pair> {
+    let pair = Pair::of_majors(major, major)?;
     create_every_class(&pair.source, "zoo");
     create_every_class(&pair.target, "zoo");
+    let passwords = "SELECT string_agg(format('ALTER ROLE %I PASSWORD %L', rolname, rolpassword), ';') FROM pg_authid
+                     WHERE rolpassword <> '' AND rolname <> 'postgres'";
+    pair.target.sql("postgres", &pair.source.value("postgres", passwords));
     Some(pair)
+}
+
+fn see_each_change_of_a_database(major: u32, changes: &str) {
+    let Some(pair) = twins(major) else { return };
+    let comparison = Comparison::of(&pair, "zoo");
+    see_each_change(&pair.target, "zoo", changes, || comparison.database());
+}
+
+fn see_each_change_of_a_server(major: u32, changes: &str) {
+    let Some(pair) = twins(major) else { return };
+    let comparison = Comparison::of(&pair, "zoo");
+    see_each_change(&pair.target, "postgres", changes, || comparison.server());
 }
 
 #[test]
 fn equal_databases_have_no_differences_and_each_change_of_one_is_seen() {
-    let Some(pair) = twins() else { return };
-    let comparison = Comparison::of(&pair, "zoo");
-    see_each_change(&pair.target, "zoo", CHANGES_OF_A_DATABASE, || comparison.database());
+    see_each_change_of_a_database(15, CHANGES_OF_A_DATABASE);
+}
+
+#[test]
+fn each_change_of_a_column_of_the_catalogs_is_seen() {
+    see_each_change_of_a_database(15, CHANGES_OF_CATALOGS);
+}
+
+#[test]
+fn each_change_of_what_newer_majors_have_is_seen() {
+    see_each_change_of_a_database(18, CHANGES_OF_A_DATABASE_18);
 }
 
 #[test]
 fn equal_servers_have_no_differences_and_each_change_of_one_is_seen() {
-    let Some(pair) = twins() else { return };
-    let passwords = "SELECT string_agg(format('ALTER ROLE %I PASSWORD %L', rolname, rolpassword), ';') FROM pg_authid
-                     WHERE rolpassword <> '' AND rolname <> 'postgres'";
-    pair.target.sql("postgres", &pair.source.value("postgres", passwords));
+    see_each_change_of_a_server(15, CHANGES_OF_A_SERVER);
+}
+
+#[test]
+fn each_change_of_what_newer_servers_have_is_seen() {
+    see_each_change_of_a_server(18, CHANGES_OF_A_SERVER_18);
+}
+
+#[test]
+fn what_the_target_alone_sets_for_every_role_or_has_in_an_extension_is_its_own_affair() {
+    let Some(pair) = twins(15) else { return };
     let comparison = Comparison::of(&pair, "zoo");
-    see_each_change(&pair.target, "postgres", CHANGES_OF_A_SERVER, || comparison.server());
+    let add = "CREATE FUNCTION app.joined() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER EXTENSION hstore ADD FUNCTION app.joined()";
+    let set = "ALTER ROLE ALL SET work_mem = '3MB'; ALTER ROLE ALL SET app.token = 'one'";
+    pair.target.sql("zoo", add);
+    pair.target.sql("zoo", set);
+    assert_eq!((comparison.database(), comparison.server()), (nothing(), nothing()));
+    pair.target.sql("zoo", "ALTER EXTENSION hstore DROP FUNCTION app.joined(); DROP FUNCTION app.joined()");
+    pair.target.sql("zoo", "ALTER ROLE ALL RESET work_mem; ALTER ROLE ALL SET app.token = 'two'");
+    pair.source.sql("zoo", add);
+    pair.source.sql("zoo", set);
+    let lost = "extension hstore: member function app.joined() is yes on the source and no on the target";
+    assert_eq!(comparison.database(), BTreeSet::from([lost.to_owned()]));
+    let everywhere = [
+        "settings of every role in every database: setting app.token is <hidden> on the source and <hidden> on the target",
+        "settings of every role in every database: setting work_mem is 3MB on the source and none on the target",
+    ];
+    assert_eq!(comparison.server(), everywhere.map(str::to_owned).into());
 }
 
 /// All of it arrives, whatever the majors word differently: the comparison is as good as its silence.
@@ -152,4 +201,9 @@ fn nothing_is_seen_after_a_migration_from_15_to_17() {
 #[test]
 fn nothing_is_seen_after_a_migration_from_15_to_18() {
     arrives_whole(15, 18);
+}
+
+#[test]
+fn nothing_is_seen_after_a_migration_from_18_to_18() {
+    arrives_whole(18, 18);
 }

@@ -69,7 +69,6 @@ COMMENT ON SERVER comments_server IS 'server';
 CREATE FOREIGN TABLE ft (id int) SERVER comments_server;
 COMMENT ON FOREIGN TABLE ft IS 'foreign table';
 COMMENT ON COLUMN ft.id IS 'column of a foreign table';
-COMMENT ON EXTENSION plpgsql IS 'another comment than the usual one';
 COMMENT ON SCHEMA public IS 'another comment than the usual one';
 COMMENT ON LANGUAGE plpgsql IS 'language';
 CREATE PUBLICATION comments_publication;

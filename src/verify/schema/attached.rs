@@ -17,13 +17,15 @@ pub(super) enum Attachments {
 
 impl Attachments {
     /// Those of one object, as one JSON object: null where there are none. Comments on the system's own objects come with it,
-    /// but for that on the schema `public`. Large objects have whatever number somebody gave them.
+    /// but for that on the schema `public`, and on extensions: `plpgsql` is the system's own unless pg_upgrade or somebody else has
+    /// made it anew. Large objects have whatever number somebody gave them.
     pub(super) fn of(self, class: &'static str, oid: &'static str, sub: &'static str) -> Sql {
         let all = match self {
             Attachments::OfDatabase => sql!(
                 "select 'comment', description from pg_catalog.pg_description
                  where objoid = {} and classoid = {} and objsubid = {}
                    and (objoid >= 16384 or classoid in ('pg_catalog.pg_namespace'::pg_catalog.regclass,
+                                                        'pg_catalog.pg_extension'::pg_catalog.regclass,
                                                         'pg_catalog.pg_largeobject'::pg_catalog.regclass))
                  union all
                  select 'security label of ' || provider, label from pg_catalog.pg_seclabel
@@ -50,13 +52,19 @@ impl Attachments {
     }
 }
 
-/// What differs of one object that both sides have.
-pub(super) fn differences(class: &'static str, source: &Object, target: &Object) -> Vec<Mismatch> {
-    if source.attached == target.attached {
+/// What differs of one object that both sides have. `sparse`: one that is not listed has no attachments.
+pub(super) fn differences(
+    class: &'static str,
+    sparse: bool,
+    source: Option<&Object>,
+    target: Option<&Object>,
+) -> Vec<Mismatch> {
+    let Some(Object { identity, .. }) = source.or(target) else { return Vec::new() };
+    let texts = [source, target].map(|side| side.and_then(|object| object.attached.as_deref()));
+    if texts[0] == texts[1] || !sparse && (source.is_none() || target.is_none()) {
         return Vec::new();
     }
-    let of = |object: &Object| object.attached.as_deref().map(|text| read(text).properties).unwrap_or_default();
-    let (here, there) = (of(source), of(target));
+    let [here, there] = texts.map(|text| text.map(|text| read(text).properties).unwrap_or_default());
     let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
     let only = |name: &String, side: &Properties| -> Properties {
         side.get(name).map(|text| (name.clone(), text.clone())).into_iter().collect()
@@ -66,7 +74,7 @@ pub(super) fn differences(class: &'static str, source: &Object, target: &Object)
         .filter(|name| here.get(*name) != there.get(*name))
         .map(|name| Mismatch {
             class,
-            object: source.identity.clone(),
+            object: identity.clone(),
             kind: Kind::Property { name: name.clone(), source: only(name, &here), target: only(name, &there) },
         })
         .collect()

@@ -2,11 +2,12 @@
 //!
 //! One query for each class of objects lists them on both sides with all that is to be compared, see `classes`; what the
 //! older of the two servers does not know is left out. Both lists come in one order and are read side by side, see `listing`.
-//! Members of extensions belong to the extension, which is compared by its version. Definitions that differ only in their
+//! Members of extensions belong to the extension, which is compared by its version, see `extensions`. Definitions that differ only in their
 //! wording are recognised by having the target read both, see `reword`.
 
 mod attached;
 mod classes;
+mod extensions;
 mod listing;
 mod object;
 mod reword;
@@ -65,7 +66,8 @@ const GIVEN: &str = "this run gave it: --role-passwords";
 /// What differs between one database on both sides, rows apart. Both sessions are in the database of the same name, and in no
 /// transaction.
 pub async fn compare_databases(source: &Client, target: &Client, scope: &Scope) -> Result<Compared, PgError> {
-    let classes = |versions| classes::of_database(versions, scope);
+    let alike = extensions::alike(source, target, scope).await?;
+    let classes = |versions| classes::of_database(versions, scope, &alike);
     let Catalogs { mut mismatches, unread } = catalogs(source, target, classes, Attachments::OfDatabase).await?;
     let mut not_compared = not_compared(unread, PRIVILEGED);
     if !scope.replicating {
@@ -83,7 +85,8 @@ pub async fn compare_servers(source: &Client, target: &Client, scope: &Scope) ->
     let (here, there) = tokio::try_join!(reads_passwords(source), reads_passwords(target))?;
     let passwords = here && there;
     let classes = |versions| classes::of_server(versions, scope, passwords);
-    let Catalogs { mismatches, unread } = catalogs(source, target, classes, Attachments::OfServer).await?;
+    let Catalogs { mut mismatches, unread } = catalogs(source, target, classes, Attachments::OfServer).await?;
+    reword::dismiss(target, &mut mismatches).await?;
     let mut not_compared = not_compared(unread, PRIVILEGED);
     if passwords {
         let given =
@@ -120,8 +123,8 @@ async fn catalogs(
         let mut pairs = Pairs::open((source, here), (target, there), attachments).await?;
         while let Some((on_source, on_target)) = pairs.next().await? {
             found.mismatches.extend(object::differences(class, here.sparse, on_source.as_ref(), on_target.as_ref()));
+            found.mismatches.extend(attached::differences(class, here.sparse, on_source.as_ref(), on_target.as_ref()));
             if let (Some(on_source), Some(on_target)) = (&on_source, &on_target) {
-                found.mismatches.extend(attached::differences(class, on_source, on_target));
                 found.unread.extend(object::unread(class, on_source, on_target));
             }
         }

@@ -87,11 +87,14 @@ impl Mismatch {
 
     /// Whether a migration leaves it like that, and nothing is lost: the source's writers are locked out, the target's are not;
     /// an index whose building failed is in no dump, unlike one of a partitioned table that waits for its parts; whoever
-    /// creates a role administers it and takes part in it; schema `public` belongs to whom each server gives it to.
+    /// creates a role administers it and takes part in it; schema `public` belongs to whom each server gives it to; what an
+    /// extension has besides on the target came with it there; what the target sets for every role is its own affair.
     pub(super) fn is_intended(&self) -> bool {
         match &self.kind {
             Kind::Property { name, source, target } => match (self.class, name.as_str()) {
                 ("database", "setting default_transaction_read_only") => !target.contains_key(name),
+                ("extension", name) if name.starts_with("member ") => !source.contains_key(name),
+                ("settings", name) => is_true(target, "@everywhere") && !source.contains_key(name),
                 ("schema", "owner") => [source, target].into_iter().all(|side| is_true(side, "@initial owner")),
                 ("membership", "admin" | "inherit" | "set") => is_own(target) && is_true(target, name),
                 _ => false,

@@ -6,16 +6,19 @@
 //! `v::text = ANY (ARRAY['a'::varchar::text, …])`. So two definitions are the same if the target writes the same once it has
 //! read each, as often as its writing changes.
 //!
-//! To have them read, a temporary view (domain, function, rule) is created of each in a transaction that is rolled back; it is
+//! Locales of ICU are a wording, too: from 16 on `de_DE` is kept as `de-DE`.
+//!
+//! To have them read, a temporary view (domain, function, rule, partitioned table, collation) is created of each in a transaction that is rolled back; it is
 //! never used. The text is the end of one statement of the extended protocol, which takes no second one.
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 
 use super::object::{Kind, Mismatch, Properties};
+use crate::facts::ServerVersion;
 use crate::pg::{Client, PgError};
 use crate::sql;
-use crate::sql::{Ident, Sql};
+use crate::sql::{Ident, Literal, Sql};
 
 /// Definitions read at the same time: what one round trip carries.
 const AT_ONCE: usize = 16;
@@ -110,7 +113,7 @@ async fn read(client: &Client, wording: &Wording) -> Result<Option<String>, PgEr
         biased;
         client.run("set a savepoint", "savepoint wording"),
         join_all(steps.into_iter().map(|step| client.query("create another wording", step, &[]))),
-        client.query("read another wording", wording.question(), &[]),
+        client.query("read another wording", wording.question(client.version()), &[]),
         client.run("return to the savepoint", "rollback to savepoint wording"),
     );
     begun?;
@@ -144,6 +147,10 @@ enum Shape {
     Arguments { head: &'static str, tail: Sql },
     /// What a rule does: after its name, when and on which table.
     Rule { event: &'static str, table: Sql },
+    /// By what this table is partitioned.
+    PartitionKey { table: Sql },
+    /// A locale of ICU.
+    Locale,
 }
 
 impl Wording {
@@ -173,11 +180,18 @@ impl Wording {
                 sql!("create temporary table {} (like {})", name, table),
                 sql!("create rule {} as on {} to pg_temp.{} {}", name, *event, name, text),
             ],
+            Shape::PartitionKey { table } => {
+                vec![sql!("create temporary table {} (like {}) partition by {}", name, table, text)]
+            }
+            Shape::Locale => {
+                let locale = Literal::new(&self.text);
+                vec![sql!("create collation pg_temp.{} (provider = icu, locale = {})", name, locale)]
+            }
         }
     }
 
     /// Asks how the server writes it.
-    fn question(&self) -> &'static str {
+    fn question(&self, version: ServerVersion) -> &'static str {
         match &self.shape {
             Shape::Query | Shape::Expression { .. } => {
                 "select pg_catalog.pg_get_viewdef('pg_temp.pg_migrate_reworded'::pg_catalog.regclass)"
@@ -200,6 +214,15 @@ impl Wording {
                  from pg_catalog.pg_rewrite w, pg_catalog.pg_get_ruledef(w.oid) d(text)
                  where w.ev_class = 'pg_temp.pg_migrate_reworded'::pg_catalog.regclass
                    and w.rulename = 'pg_migrate_reworded'"
+            }
+            Shape::PartitionKey { .. } => {
+                "select pg_catalog.pg_get_partkeydef('pg_temp.pg_migrate_reworded'::pg_catalog.regclass)"
+            }
+            Shape::Locale if version.has_one_locale_column() => {
+                "select colllocale from pg_catalog.pg_collation where collnamespace = pg_catalog.pg_my_temp_schema()"
+            }
+            Shape::Locale => {
+                "select colliculocale from pg_catalog.pg_collation where collnamespace = pg_catalog.pg_my_temp_schema()"
             }
         }
     }
@@ -244,6 +267,8 @@ fn shape(class: &str, name: &str, properties: &Properties) -> Option<Shape> {
                 Shape::Body { head: sql!("{} pg_temp.{} ({}) {} language sql", head, name, arguments, returns) }
             }
         }
+        ("table", "partition key") => Shape::PartitionKey { table: catalog("@name")? },
+        ("collation" | "database", "locale") if text("provider") == Some("icu") => Shape::Locale,
         ("rule", "definition") => {
             let event = match text("event")? {
                 "insert" => "insert",

@@ -19,13 +19,14 @@ CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent);
 INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2);
 CREATE UNLOGGED TABLE cache (id int, value text);
 INSERT INTO cache VALUES (1, 'x'), (1, 'x'), (2, NULL), (3, '');
+CREATE TABLE swapped (id int PRIMARY KEY, a text, b text); INSERT INTO swapped VALUES (1, 'x', 'y'), (2, 'z', 'z');
 CREATE TABLE nothing ();
 INSERT INTO nothing DEFAULT VALUES;
 CREATE MATERIALIZED VIEW totals AS SELECT sum(total) AS t, count(*) AS "row" FROM orders;
 "#;
 
 /// A change on one side, and what is said of it.
-const CHANGES: [(&str, &str); 13] = [
+const CHANGES: [(&str, &str); 18] = [
     (
         "UPDATE orders SET total = 0 WHERE id = 500",
         "table public.orders: 1000 rows on both sides, not all of them the same",
@@ -46,6 +47,15 @@ const CHANGES: [(&str, &str); 13] = [
     ("UPDATE cache SET value = '' WHERE id = 2", "table public.cache: 4 rows on both sides"),
     ("UPDATE cache SET value = NULL WHERE id = 3", "table public.cache: 4 rows on both sides"),
     ("UPDATE cache SET value = 'y' WHERE id = 1", "table public.cache: 4 rows on both sides"),
+    // The same rows elsewhere, or another number of each.
+    ("UPDATE swapped SET a = b, b = a WHERE id = 1", "table public.swapped: 2 rows on both sides"),
+    (
+        "UPDATE swapped SET a = CASE id WHEN 1 THEN 'z' ELSE 'x' END",
+        "table public.swapped: 2 rows on both sides, not all of them the same",
+    ),
+    ("UPDATE cache SET id = 2, value = NULL WHERE ctid = '(0,1)'", "table public.cache: 4 rows on both sides"),
+    ("DELETE FROM cache WHERE ctid = '(0,1)'", "table public.cache: 4 rows on the source and 3 on the target"),
+    ("INSERT INTO cache VALUES (3, '')", "table public.cache: 4 rows on the source and 5 on the target"),
     ("INSERT INTO nothing DEFAULT VALUES", "table public.nothing: 1 row on the source and 2 on the target"),
     (
         "UPDATE orders SET total = total + 1 WHERE id = 1; REFRESH MATERIALIZED VIEW totals; UPDATE orders SET total = total - 1 WHERE id = 1",
@@ -62,8 +72,7 @@ fn every_change_of_rows_is_a_difference_of_its_table_and_of_no_other() {
     }
     // The order of rows is nobody's concern.
     pair.target.sql("app", "UPDATE orders SET total = total WHERE id < 500");
-    let undo =
-        "DROP TABLE orders, parts, parent, child, cache, nothing CASCADE; DROP SCHEMA \"My \"\"shop\"\"\" CASCADE;";
+    let undo = "DROP TABLE orders, parts, parent, child, cache, swapped, nothing CASCADE; DROP SCHEMA \"My \"\"shop\"\"\" CASCADE;";
     verify(&pair).run().expect_code(0).expect_stderr("Database 'app': verified: ");
     for (change, said) in CHANGES {
         pair.target.sql("app", change);

@@ -1,12 +1,15 @@
 //! Columns of everything that has some, composite types included.
 
 use super::Class;
-use super::fragments::{Versions, collation, granted, options, relations, when};
+use super::fragments::{Versions, collation, granted, options, relations, schema, users, when};
 use crate::sql;
 use crate::sql::Sql;
 
 pub(super) fn classes(versions: Versions) -> Vec<Class> {
-    vec![Class::new("column", columns(versions))]
+    vec![
+        Class::new("column", columns(versions)),
+        Class { sparse: true, ..Class::new("column", unnamed_columns(versions)) },
+    ]
 }
 
 /// Positions count live columns only: dropped ones are not carried. Where columns are inherited, pg_dump writes them in the
@@ -50,5 +53,21 @@ fn columns(versions: Versions) -> Sql {
             versions.common().compresses_columns(),
             ", 'compression', case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' end"
         )
+    )
+}
+
+/// Columns that nobody has defined, where somebody was granted something on them: system columns, and those of sequences.
+fn unnamed_columns(versions: Versions) -> Sql {
+    sql!(
+        "select 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, c.oid, a.attnum::int4,
+               c.oid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(a.attname),
+               pg_catalog.jsonb_build_object('privileges of', {})
+        from pg_catalog.pg_attribute a
+        join pg_catalog.pg_class c on c.oid = a.attrelid
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where a.attacl is not null and (a.attnum < 0 or c.relkind = 'S') and c.relpersistence <> 't' and {} and {}",
+        granted(versions, Sql::from("pg_catalog.aclexplode(a.attacl)"), "c.relowner"),
+        schema("n.nspname"),
+        users("pg_class", "c.oid")
     )
 }

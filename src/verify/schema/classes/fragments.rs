@@ -1,6 +1,7 @@
 //! Pieces that the queries of many classes have in common.
 
-use crate::facts::ServerVersion;
+use super::Scope;
+use crate::facts::{ServerVersion, provider};
 use crate::sql;
 use crate::sql::names::{JOURNAL_SCHEMA, PREFIX};
 use crate::sql::{Literal, Sql};
@@ -48,6 +49,25 @@ pub(super) fn independent(catalog: &'static str, oid: &'static str) -> Sql {
     )
 }
 
+/// The extensions with which the object `oid` of `catalog` is dropped, although it is no member (`DEPENDS ON EXTENSION`).
+pub(super) fn depends_on_extensions(catalog: &'static str, oid: &'static str) -> Sql {
+    sql!(
+        "(select pg_catalog.jsonb_agg(e.extname order by e.extname)
+          from pg_catalog.pg_depend d
+          join pg_catalog.pg_extension e on e.oid = d.refobjid
+          where d.classid = 'pg_catalog.{}'::pg_catalog.regclass and d.objid = {} and d.deptype = 'x'
+            and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass)",
+        catalog,
+        oid
+    )
+}
+
+/// Names of the extensions that a migration leaves out, as a list; there always are some.
+pub(super) fn excluded_extensions(scope: &Scope) -> Sql {
+    let excluded = scope.excluded_extensions.iter().map(String::as_str).chain(provider::EXTENSIONS.iter().copied());
+    Sql::join(excluded.map(Literal::new), ", ")
+}
+
 /// Whether objects of the schema called `name` are compared: it is neither the journal nor temporary.
 pub(super) fn schema(name: &'static str) -> Sql {
     sql!("{} <> {} and {} !~ '^pg_(toast|temp_|toast_temp_)'", name, Literal::new(JOURNAL_SCHEMA), name)
@@ -60,6 +80,32 @@ pub(super) fn not_ours(name: &'static str) -> Sql {
 
 /// A common table expression `relation(oid, name, kind, owner)`: everything with columns that is compared.
 pub(super) fn relations() -> Sql {
+    relations_where(&users("pg_class", "c.oid"))
+}
+
+/// The same with those of extensions that both sides have alike: what has been added to one belongs to no extension.
+pub(super) fn relations_and_members(alike: &[String]) -> Sql {
+    relations_where(&sql!("({} or {})", users("pg_class", "c.oid"), member(alike)))
+}
+
+/// Those of such extensions alone.
+pub(super) fn members(alike: &[String]) -> Sql {
+    relations_where(&member(alike))
+}
+
+/// Whether the relation `c` is a member of one of these extensions.
+fn member(extensions: &[String]) -> Sql {
+    sql!(
+        "exists (select from pg_catalog.pg_depend m
+                 join pg_catalog.pg_extension e on e.oid = m.refobjid
+                 where m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objid = c.oid and m.deptype = 'e'
+                   and m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+                   and e.extname::text = any (array[{}]::text[]))",
+        Sql::join(extensions.iter().map(Literal::new), ", ")
+    )
+}
+
+fn relations_where(chosen: &Sql) -> Sql {
     sql!(
         "relation(oid, name, kind, owner) as (
             select c.oid, c.oid::pg_catalog.regclass::text, c.relkind, c.relowner
@@ -67,7 +113,7 @@ pub(super) fn relations() -> Sql {
             join pg_catalog.pg_namespace n on n.oid = c.relnamespace
             where c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and c.relpersistence <> 't' and {} and {})",
         schema("n.nspname"),
-        users("pg_class", "c.oid")
+        chosen
     )
 }
 
@@ -84,6 +130,16 @@ pub(super) fn firing(column: &'static str) -> Sql {
 /// A name with its schema.
 pub(super) fn qualified(schema: &'static str, name: &'static str) -> Sql {
     sql!("(pg_catalog.quote_ident({}) || '.' || pg_catalog.quote_ident({}))", schema, name)
+}
+
+/// Type and name of an object, of what `pg_identify_object` says of it. From 17 on `json` is a word of SQL, and has no schema in
+/// front.
+pub(super) fn identified(object: &'static str) -> Sql {
+    sql!(
+        "({}.type || ' ' || pg_catalog.regexp_replace({}.identity, 'pg_catalog[.]json\\M', 'json', 'g'))",
+        object,
+        object
+    )
 }
 
 /// The name of a role.
@@ -104,6 +160,11 @@ pub(super) fn collation(oid: &'static str) -> Sql {
           where co.oid = {})",
         oid
     )
+}
+
+/// Who provides a locale.
+pub(super) fn provider(column: &'static str) -> Sql {
+    sql!("case {} when 'i' then 'icu' when 'b' then 'builtin' when 'd' then 'default' else 'libc' end", column)
 }
 
 /// Texts `name=value` as an object.
@@ -162,5 +223,16 @@ pub(super) fn granted(versions: Versions, rows: Sql, owner: &'static str) -> Sql
         owner,
         rows,
         when(!versions.common().has_maintain(), "where privilege_type <> 'MAINTAIN'")
+    )
+}
+
+/// Of two lists of privileges, those that only the first holds, whoever granted them.
+pub(super) fn only(first: &'static str, other: &'static str) -> Sql {
+    sql!(
+        "(select f.* from pg_catalog.aclexplode(c.{}) f
+          where not exists (select from pg_catalog.aclexplode(c.{}) o where o.grantee = f.grantee
+                              and o.privilege_type = f.privilege_type and o.is_grantable = f.is_grantable))",
+        first,
+        other
     )
 }

@@ -7,6 +7,7 @@
 //! each object is therefore found by an index that leads to that object's few rows, whatever the planner believes.
 
 mod columns;
+mod dependents;
 mod foreign;
 mod fragments;
 mod operators;
@@ -14,6 +15,7 @@ mod parts;
 mod relations;
 mod routines;
 mod servers;
+mod system;
 mod text_search;
 mod types;
 mod whole;
@@ -55,18 +57,20 @@ impl Class {
     }
 }
 
-/// Every class of one database.
-pub(super) fn of_database(versions: Versions, scope: &Scope) -> Vec<Class> {
+/// Every class of one database. `alike`: extensions that both sides have alike.
+pub(super) fn of_database(versions: Versions, scope: &Scope, alike: &[String]) -> Vec<Class> {
     [
-        whole::classes(versions, scope),
+        whole::classes(versions, scope, alike),
         types::classes(versions),
-        relations::classes(versions, scope),
+        relations::classes(versions, scope, alike),
         columns::classes(versions),
-        parts::classes(versions),
+        parts::classes(versions, alike),
         routines::classes(versions),
         operators::classes(versions),
         text_search::classes(),
         foreign::classes(versions),
+        dependents::classes(versions),
+        system::classes(versions, scope),
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,9 @@
 //! and access methods behind them.
 
 use super::Class;
-use super::fragments::{Versions, address, function, independent, privileges, qualified, role, schema, users, when};
+use super::fragments::{
+    Versions, address, function, independent, privileges, provider, qualified, role, schema, users, when,
+};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -169,9 +171,7 @@ fn collations(versions: Versions) -> Sql {
     };
     sql!(
         "select {}, {}, pg_catalog.jsonb_build_object(
-            'owner', {}, 'provider', case k.collprovider when 'i' then 'icu' when 'b' then 'builtin' when 'd' then 'default'
-                else 'libc' end,
-            'deterministic', k.collisdeterministic,
+            'owner', {}, 'provider', {}, 'deterministic', k.collisdeterministic,
             'collate', {}, 'ctype', {}, 'locale', {} {})
         from pg_catalog.pg_collation k
         join pg_catalog.pg_namespace n on n.oid = k.collnamespace
@@ -179,6 +179,7 @@ fn collations(versions: Versions) -> Sql {
         address("pg_collation", "k.oid"),
         qualified("n.nspname", "k.collname"),
         role("k.collowner"),
+        provider("k.collprovider"),
         collate,
         ctype,
         locale,

@@ -1,13 +1,17 @@
 //! Tables, views, materialized views and sequences.
 
-use super::fragments::{Versions, address, options, privileges, relations, role, schema, users, when};
+use super::fragments::{
+    Versions, address, depends_on_extensions, members, options, privileges, relations, role, schema, users, when,
+};
 use super::{Class, Scope};
 use crate::sql;
 use crate::sql::{Literal, Sql};
 
-pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
+/// `alike`: extensions that both sides have alike.
+pub(super) fn classes(versions: Versions, scope: &Scope, alike: &[String]) -> Vec<Class> {
     vec![
         Class::new("table", tables(versions, scope)),
+        Class { sparse: true, ..Class::new("table", tables_of_extensions(alike)) },
         Class::new("view", views(versions)),
         Class::new("materialized view", materialized_views(versions, scope)),
         Class::new("sequence", sequences(versions)),
@@ -15,17 +19,24 @@ pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
 }
 
 /// Partitioned tables have an access method from 17 on; that one is unlogged has never meant anything, and cannot be said from 18
-/// on. Row level security that binds a table's owner may come at the finish of
-/// replication.
+/// on. Row level security that binds a table's owner may come at the finish of replication. Rows of a partition whose detaching
+/// was broken off are not found through its parent. Triggers that check a foreign key, or that check again at the end, can be
+/// switched off with all others.
 fn tables(versions: Versions, scope: &Scope) -> Sql {
     sql!(
         "with {}
         select {}, r.name, pg_catalog.jsonb_build_object(
+            '@name', r.name,
             'kind', case r.kind when 'r' then 'ordinary' when 'p' then 'partitioned' else 'foreign' end,
             'persistence', case when r.kind = 'p' then null when c.relpersistence = 'u' then 'unlogged' else 'permanent' end,
             'owner', {}, 'privileges of', {},
             'partition key', pg_catalog.pg_get_partkeydef(c.oid),
             'partition bound', pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+            'constraint triggers of', (
+                select pg_catalog.jsonb_object_agg(k.conname, case g.tgenabled when 'D' then 'disabled' when 'R' then 'replica'
+                           else 'always' end order by g.tgenabled)
+                from pg_catalog.pg_trigger g join pg_catalog.pg_constraint k on k.oid = g.tgconstraint
+                where g.tgrelid = c.oid and g.tgisinternal and g.tgenabled <> 'O' and k.contype <> 't'),
             'parents', (select pg_catalog.jsonb_agg(i.inhparent::pg_catalog.regclass::text order by i.inhseqno)
                         from pg_catalog.pg_inherits i where i.inhrelid = c.oid),
             'option', {}, 'TOAST option', {},
@@ -40,7 +51,7 @@ fn tables(versions: Versions, scope: &Scope) -> Sql {
             'row type', nullif(c.reloftype, 0)::pg_catalog.regtype::text,
             'server', (select s.srvname from pg_catalog.pg_foreign_table f
                        join pg_catalog.pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = c.oid),
-            'foreign table option', (select {} from pg_catalog.pg_foreign_table f where f.ftrelid = c.oid))
+            'foreign table option', (select {} from pg_catalog.pg_foreign_table f where f.ftrelid = c.oid) {})
         from relation r
         join pg_catalog.pg_class c on c.oid = r.oid
         left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
@@ -53,7 +64,26 @@ fn tables(versions: Versions, scope: &Scope) -> Sql {
         options("t.reloptions"),
         when(versions.common().has_access_method_of_partitioned_tables(), "or r.kind = 'p'"),
         when(scope.replicating, "and not c.relforcerowsecurity"),
-        options("f.ftoptions")
+        options("f.ftoptions"),
+        when(
+            versions.common().detaches_concurrently(),
+            ", 'detach pending', nullif((select pg_catalog.bool_or(i.inhdetachpending)
+                                         from pg_catalog.pg_inherits i where i.inhrelid = c.oid), false)"
+        )
+    )
+}
+
+/// What guards the rows of a member, besides privileges: no dump carries it.
+fn tables_of_extensions(alike: &[String]) -> Sql {
+    sql!(
+        "with {}
+        select 0::pg_catalog.oid, 0::pg_catalog.oid, 0, r.name, pg_catalog.jsonb_build_object(
+            'row security', nullif(c.relrowsecurity, false),
+            'row security for the owner', nullif(c.relforcerowsecurity, false))
+        from relation r
+        join pg_catalog.pg_class c on c.oid = r.oid
+        where r.kind in ('r', 'p')",
+        members(alike)
     )
 }
 
@@ -78,7 +108,8 @@ fn materialized_views(versions: Versions, scope: &Scope) -> Sql {
         select {}, r.name, pg_catalog.jsonb_build_object(
             'owner', {}, 'privileges of', {}, 'option', {}, 'TOAST option', {},
             'query', pg_catalog.pg_get_viewdef(c.oid),
-            'access method', (select am.amname from pg_catalog.pg_am am where am.oid = c.relam) {})
+            'access method', (select am.amname from pg_catalog.pg_am am where am.oid = c.relam),
+            'depends on extension', {} {})
         from relation r
         join pg_catalog.pg_class c on c.oid = r.oid
         left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
@@ -89,6 +120,7 @@ fn materialized_views(versions: Versions, scope: &Scope) -> Sql {
         privileges(versions, "c.relacl", "r", "c.relowner"),
         options("c.reloptions"),
         options("t.reloptions"),
+        depends_on_extensions("pg_class", "c.oid"),
         when(!scope.replicating, ", 'populated', c.relispopulated")
     )
 }

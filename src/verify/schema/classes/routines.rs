@@ -2,7 +2,8 @@
 
 use super::Class;
 use super::fragments::{
-    Versions, address, function, guarded_options, independent, privileges, role, schema, users, when,
+    Versions, address, depends_on_extensions, function, guarded_options, independent, privileges, role, schema, users,
+    when,
 };
 use crate::sql;
 use crate::sql::Sql;
@@ -27,7 +28,8 @@ fn routines(versions: Versions, kinds: &'static str) -> Sql {
             'strict', p.proisstrict, 'security definer', p.prosecdef, 'leakproof', p.proleakproof,
             'cost', p.procost, 'rows', p.prorows, 'support', {},
             'transforms', (select pg_catalog.jsonb_agg(t.oid::pg_catalog.regtype::text order by t.position)
-                           from pg_catalog.unnest(p.protrftypes) with ordinality t(oid, position)) {})
+                           from pg_catalog.unnest(p.protrftypes) with ordinality t(oid, position)),
+            'depends on extension', {} {})
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         join pg_catalog.pg_language l on l.oid = p.prolang
@@ -37,6 +39,7 @@ fn routines(versions: Versions, kinds: &'static str) -> Sql {
         privileges(versions, "p.proacl", "f", "p.proowner"),
         guarded_options("p.proconfig"),
         function("p.prosupport"),
+        depends_on_extensions("pg_proc", "p.oid"),
         when(versions.common().has_sql_bodies(), ", 'SQL body', pg_catalog.pg_get_function_sqlbody(p.oid)"),
         kinds,
         schema("n.nspname"),

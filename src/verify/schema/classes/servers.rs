@@ -1,6 +1,6 @@
 //! What belongs to the whole server: roles, memberships, databases, and settings of all of them.
 
-use super::fragments::{Versions, address, granted, guarded_options, hash, privileges, role, when};
+use super::fragments::{Versions, address, granted, guarded_options, hash, privileges, provider, role, when};
 use super::{Class, Scope};
 use crate::sql;
 use crate::sql::{Literal, Sql};
@@ -74,11 +74,10 @@ fn memberships(versions: Versions, scope: &Sql) -> Sql {
 /// when the database was made is the server's own affair.
 fn databases(versions: Versions, scope: &Sql) -> Sql {
     let locale = if !versions.common().has_locale_providers() {
-        ""
-    } else if versions.own.has_one_locale_column() {
-        ", 'provider', d.datlocprovider, 'locale', d.datlocale"
+        Sql::from("")
     } else {
-        ", 'provider', d.datlocprovider, 'locale', d.daticulocale"
+        let locale = if versions.own.has_one_locale_column() { "d.datlocale" } else { "d.daticulocale" };
+        sql!(", 'provider', {}, 'locale', {}", provider("d.datlocprovider"), locale)
     };
     sql!(
         "select {}, pg_catalog.quote_ident(d.datname), pg_catalog.jsonb_build_object(
@@ -100,15 +99,18 @@ fn databases(versions: Versions, scope: &Sql) -> Sql {
     )
 }
 
-/// Settings of one role in one database.
+/// Settings of one role in one database, and those of every role in every database (`ALTER ROLE ALL`), which no migration
+/// carries: they are the server's own.
 fn settings(roles: &Sql, databases: &Sql) -> Sql {
     sql!(
         "select 'pg_catalog.pg_db_role_setting'::pg_catalog.regclass::pg_catalog.oid, 0::pg_catalog.oid, 0,
-               pg_catalog.format('of %I in %I', r.rolname, d.datname), pg_catalog.jsonb_build_object('setting', {})
+               case when s.setrole = 0 then 'of every role in every database'
+                    else pg_catalog.format('of %I in %I', r.rolname, d.datname) end,
+               pg_catalog.jsonb_build_object('@everywhere', nullif(s.setrole = 0, false), 'setting', {})
         from pg_catalog.pg_db_role_setting s
-        join pg_catalog.pg_roles r on r.oid = s.setrole
-        join pg_catalog.pg_database d on d.oid = s.setdatabase
-        where r.rolname = any ({}) and d.datname = any ({})",
+        left join pg_catalog.pg_roles r on r.oid = s.setrole
+        left join pg_catalog.pg_database d on d.oid = s.setdatabase
+        where s.setrole = 0 and s.setdatabase = 0 or r.rolname = any ({}) and d.datname = any ({})",
         guarded_options("s.setconfig"),
         roles,
         databases

@@ -9,7 +9,7 @@ pub(super) fn classes(versions: Versions) -> Vec<Class> {
     vec![
         Class::new("type", types(versions)),
         Class::new("domain", domains(versions)),
-        Class::new("domain constraint", domain_constraints()),
+        Class::new("domain constraint", domain_constraints(versions)),
     ]
 }
 
@@ -85,8 +85,8 @@ fn domains(versions: Versions) -> Sql {
     )
 }
 
-/// NOT NULL is the domain's own property.
-fn domain_constraints() -> Sql {
+/// NOT NULL is the domain's own property, and has a name that is carried from 18 on.
+fn domain_constraints(versions: Versions) -> Sql {
     sql!(
         "select {}, pg_catalog.quote_ident(k.conname) || ' on ' || pg_catalog.format_type(t.oid, null),
                pg_catalog.jsonb_build_object(
@@ -95,8 +95,9 @@ fn domain_constraints() -> Sql {
         from pg_catalog.pg_constraint k
         join pg_catalog.pg_type t on t.oid = k.contypid
         join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-        where k.contype = 'c' and {} and {}",
+        where (k.contype = 'c' {}) and {} and {}",
         address("pg_constraint", "k.oid"),
+        when(versions.common().has_named_not_null_constraints(), "or k.contype = 'n'"),
         schema("n.nspname"),
         users("pg_type", "t.oid")
     )

@@ -1,19 +1,21 @@
 //! What belongs to the database as a whole: schemas, extensions, event triggers, publications, large objects, default
-//! privileges, and privileges on what is the system's or an extension's.
+//! privileges.
 
-use super::fragments::{Versions, address, firing, granted, not_ours, privileges, role, schema, users, when};
+use super::fragments::{
+    Versions, address, excluded_extensions, firing, granted, identified, independent, not_ours, privileges, role,
+    schema, users, when,
+};
 use super::{Class, Scope};
-use crate::facts::provider;
 use crate::sql;
 use crate::sql::{Literal, Sql};
 
-pub(super) fn classes(versions: Versions, scope: &Scope) -> Vec<Class> {
+/// `alike`: extensions that both sides have alike.
+pub(super) fn classes(versions: Versions, scope: &Scope, alike: &[String]) -> Vec<Class> {
     let mut classes = vec![
         Class::new("schema", schemas(versions)),
-        Class::new("extension", extensions(versions, scope)),
+        Class::new("extension", extensions(versions, scope, alike)),
         Class::new("event trigger", event_triggers()),
         Class::new("default privileges", default_privileges(versions)),
-        Class { sparse: true, ..Class::new("system object", system_privileges(versions)) },
     ];
     if !scope.replicating {
         classes.push(Class::new("publication", publications(versions)));
@@ -49,13 +51,20 @@ fn schemas(versions: Versions) -> Sql {
     )
 }
 
-/// A newer server brings newer versions of extensions: the version that it installs unasked is none to compare.
-fn extensions(versions: Versions, scope: &Scope) -> Sql {
+/// A newer server brings newer versions of extensions: the version that it installs unasked is none to compare. Types that come
+/// with another one are members of an extension in some majors only.
+fn extensions(versions: Versions, scope: &Scope, alike: &[String]) -> Sql {
     let newer = versions.own.major() > versions.other.major();
-    let excluded = scope.excluded_extensions.iter().map(String::as_str).chain(provider::EXTENSIONS.iter().copied());
     sql!(
         "select {}, pg_catalog.quote_ident(e.extname), pg_catalog.jsonb_build_object(
             'schema', pg_catalog.quote_ident(n.nspname), 'version', e.extversion,
+            'member', case when e.extname::text = any (array[{}]::text[]) then (
+                select pg_catalog.jsonb_object_agg({}, true)
+                from pg_catalog.pg_depend m
+                cross join lateral pg_catalog.pg_identify_object(m.classid, m.objid, m.objsubid) i
+                where m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and m.refobjid = e.oid
+                  and m.deptype = 'e' and i.identity is not null
+                  and not (m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and not ({}))) end,
             'incomparable', case when {} and e.extversion = (
                 select a.default_version from pg_catalog.pg_available_extensions() a(name, default_version, comment)
                 where a.name = e.extname) then '[\"version\"]'::jsonb end)
@@ -63,8 +72,11 @@ fn extensions(versions: Versions, scope: &Scope) -> Sql {
         join pg_catalog.pg_namespace n on n.oid = e.extnamespace
         where e.extname not in ({})",
         address("pg_extension", "e.oid"),
+        Sql::join(alike.iter().map(Literal::new), ", "),
+        identified("i"),
+        independent("pg_type", "m.objid"),
         if newer { "true" } else { "false" },
-        Sql::join(excluded.map(Literal::new), ", ")
+        excluded_extensions(scope)
     )
 }
 
@@ -141,59 +153,5 @@ fn default_privileges(versions: Versions) -> Sql {
         role("d.defaclrole"),
         granted(versions, Sql::from("pg_catalog.aclexplode(d.defaclacl)"), "d.defaclrole"),
         schema("n.nspname")
-    )
-}
-
-/// What was granted or revoked on objects of the system and of extensions since they were made. As in pg_dump, the
-/// information schema is left out: `pg_init_privs` does not know how its privileges began.
-fn system_privileges(versions: Versions) -> Sql {
-    sql!(
-        "with object(class, oid, sub, acl, kind, owner) as (
-            select 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, oid, 0, relacl,
-                   (case relkind when 'S' then 's' else 'r' end)::\"char\", relowner
-            from pg_catalog.pg_class where relkind in ('r', 'v', 'm', 'S', 'f', 'p')
-            union all select 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, a.attrelid, a.attnum, a.attacl,
-                   'c'::\"char\", c.relowner
-            from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
-            where a.attnum <> 0 and not a.attisdropped
-            union all select 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, oid, 0, proacl, 'f', proowner
-            from pg_catalog.pg_proc
-            union all select 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, oid, 0, typacl, 'T', typowner
-            from pg_catalog.pg_type
-            union all select 'pg_catalog.pg_language'::pg_catalog.regclass::pg_catalog.oid, oid, 0, lanacl, 'l', lanowner
-            from pg_catalog.pg_language
-            union all select 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid, oid, 0, nspacl, 'n', nspowner
-            from pg_catalog.pg_namespace where nspname <> 'public'
-            union all select 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass::pg_catalog.oid, oid, 0, fdwacl, 'F',
-                   fdwowner
-            from pg_catalog.pg_foreign_data_wrapper
-        ), changed(class, oid, sub, owner, acl, initial) as (
-            select o.class, o.oid, o.sub, o.owner, coalesce(o.acl, pg_catalog.acldefault(o.kind, o.owner)),
-                   coalesce(i.initprivs, pg_catalog.acldefault(o.kind, o.owner))
-            from object o
-            left join pg_catalog.pg_init_privs i on i.classoid = o.class and i.objoid = o.oid and i.objsubid = o.sub
-            where (o.acl is not null or i.initprivs is not null)
-              and (o.oid < 16384 or exists (select from pg_catalog.pg_depend m
-                   where m.classid = o.class and m.objid = o.oid and m.deptype = 'e'))
-              and o.acl is distinct from i.initprivs
-        )
-        select c.class, c.oid, c.sub, p.type || ' ' || p.identity, pg_catalog.jsonb_build_object(
-            'granted to', {}, 'revoked from', {})
-        from changed c
-        cross join lateral pg_catalog.pg_identify_object(c.class, c.oid, c.sub) p
-        where p.schema is distinct from 'information_schema'",
-        granted(versions, only("acl", "initial"), "c.owner"),
-        granted(versions, only("initial", "acl"), "c.owner")
-    )
-}
-
-/// Of two lists of privileges, those that only the first holds, whoever granted them.
-fn only(first: &'static str, other: &'static str) -> Sql {
-    sql!(
-        "(select f.* from pg_catalog.aclexplode(c.{}) f
-          where not exists (select from pg_catalog.aclexplode(c.{}) o where o.grantee = f.grantee
-                              and o.privilege_type = f.privilege_type and o.is_grantable = f.is_grantable))",
-        first,
-        other
     )
 }
