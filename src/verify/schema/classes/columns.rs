@@ -1,7 +1,7 @@
 //! Columns of everything that has some, composite types included.
 
 use super::Class;
-use super::fragments::{Versions, collation, granted, options, relations, schema, users, when};
+use super::fragments::{Versions, collation, granted, guarded_options, options, relations, schema, users, when};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -47,7 +47,7 @@ fn columns(versions: Versions) -> Sql {
         relations(),
         collation("a.attcollation"),
         options("a.attoptions"),
-        options("a.attfdwoptions"),
+        guarded_options("a.attfdwoptions"),
         granted(versions, Sql::from("pg_catalog.aclexplode(a.attacl)"), "r.owner"),
         when(
             versions.common().compresses_columns(),

@@ -1,7 +1,8 @@
 //! Tables, views, materialized views and sequences.
 
 use super::fragments::{
-    Versions, address, depends_on_extensions, members, options, privileges, relations, role, schema, users, when,
+    Versions, address, depends_on_extensions, guarded_options, members, options, privileges, relations, role, schema,
+    users, when,
 };
 use super::{Class, Scope};
 use crate::sql;
@@ -64,7 +65,7 @@ fn tables(versions: Versions, scope: &Scope) -> Sql {
         options("t.reloptions"),
         when(versions.common().has_access_method_of_partitioned_tables(), "or r.kind = 'p'"),
         when(scope.replicating, "and not c.relforcerowsecurity"),
-        options("f.ftoptions"),
+        guarded_options("f.ftoptions"),
         when(
             versions.common().detaches_concurrently(),
             ", 'detach pending', nullif((select pg_catalog.bool_or(i.inhdetachpending)
