@@ -23,6 +23,15 @@ pub struct Comparison {
     pub jobs: usize,
 }
 
+impl Comparison {
+    /// The databases whose replication still runs.
+    pub fn replicating(&self) -> impl Iterator<Item = &str> {
+        let replicates =
+            |it: &&DatabaseComparison| matches!(&it.state, State::Compared(contents) if contents.replication.is_some());
+        self.databases.iter().filter(replicates).map(|it| it.name.as_str())
+    }
+}
+
 /// One database.
 #[derive(Clone, Debug)]
 pub struct DatabaseComparison {
@@ -194,27 +203,32 @@ fn contents(
                 table.inserts_only = inserts.is_some_and(|publication| publication.tables.contains(&table.name));
             }
             contents.relations = replicated;
-            contents.later =
-                wait_for_finish(later.into_iter().chain(views), large_objects, !source.sequences.is_empty());
+            let access = facts.source.database(name).is_some_and(|entry| {
+                entry.properties.privileges.is_some() || entry.properties.connection_limit.is_some()
+            });
+            let whole = [
+                (large_objects, "large objects", "copied at the finish"),
+                (!source.sequences.is_empty(), "values of sequences", "carried at the finish"),
+                (access, "privileges and connection limit of the database", "carried at the finish"),
+            ];
+            contents.later = wait_for_finish(later.into_iter().chain(views));
+            let whole = whole.into_iter().filter(|(there, ..)| *there);
+            contents.later.extend(whole.map(|(_, what, reason)| Later { what: what.to_owned(), reason }));
         }
     }
     contents.relations.sort_by_key(|relation| Reverse(relation.source.bytes.max(relation.target.bytes)));
     contents
 }
 
-fn wait_for_finish(relations: impl Iterator<Item = Relation>, large_objects: bool, sequences: bool) -> Vec<Later> {
-    let relations = relations.map(|relation| Later {
+fn wait_for_finish(relations: impl Iterator<Item = Relation>) -> Vec<Later> {
+    let later = relations.map(|relation| Later {
         what: format!("{} {}", relation.kind.name(), relation.name),
         reason: match relation.kind {
             RelationKind::Table => "not published: copied once more at the finish",
             RelationKind::MaterializedView => "refreshed at the finish",
         },
     });
-    let large_objects =
-        large_objects.then(|| Later { what: "large objects".to_owned(), reason: "copied at the finish" });
-    let sequences =
-        sequences.then(|| Later { what: "values of sequences".to_owned(), reason: "carried at the finish" });
-    relations.chain(large_objects).chain(sequences).collect()
+    later.collect()
 }
 
 fn compare_table(carried: &Carried<'_>, there: &Table) -> Relation {

@@ -47,6 +47,7 @@ pub async fn verify(context: &Context, comparison: &Comparison) -> Result<(), St
     context.events.send(Event::Verification { level: context.settings.level });
     let scope = Scope {
         databases: comparison.databases.iter().map(|database| database.name.clone()).collect(),
+        replicating_databases: comparison.replicating().map(str::to_owned).collect(),
         roles: comparison.roles.clone(),
         excluded_extensions: context.settings.selection.excluded_extensions.clone(),
         ignore_owners: context.settings.ignore_owners,

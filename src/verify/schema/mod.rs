@@ -30,6 +30,8 @@ pub struct Scope {
     /// Databases whose owner, locale, privileges, settings and comment are compared; one that the target does not have is a
     /// difference. Those that only the target has are of no concern.
     pub databases: Vec<String>,
+    /// Those of them that replicate: their privileges and connection limit arrive at the finish, and are not compared.
+    pub replicating_databases: Vec<String>,
     /// Roles that a migration carries. Roles that only the target has are of no concern.
     pub roles: Vec<String>,
     /// Extensions that were left out; those of managed services always are.

@@ -11,7 +11,7 @@ pub(super) fn classes(versions: Versions, scope: &Scope, passwords: bool) -> Vec
     let mut classes = vec![
         Class::new("role", roles(&roles_in_scope, &names(&scope.given_passwords), passwords)),
         Class::new("membership", memberships(versions, &roles_in_scope)),
-        Class::new("database", databases(versions, &databases_in_scope)),
+        Class::new("database", databases(versions, &databases_in_scope, &names(&scope.replicating_databases))),
         Class { sparse: true, ..Class::new("settings", settings(&roles_in_scope, &databases_in_scope)) },
     ];
     if versions.common().grants_parameters() {
@@ -72,7 +72,7 @@ fn memberships(versions: Versions, scope: &Sql) -> Sql {
 
 /// Locales of the C library are the same whether their encoding is written `UTF-8` or `utf8`. What the library's version was
 /// when the database was made is the server's own affair.
-fn databases(versions: Versions, scope: &Sql) -> Sql {
+fn databases(versions: Versions, scope: &Sql, replicating: &Sql) -> Sql {
     let locale = if !versions.common().has_locale_providers() {
         Sql::from("")
     } else {
@@ -81,13 +81,13 @@ fn databases(versions: Versions, scope: &Sql) -> Sql {
     };
     sql!(
         "select {}, pg_catalog.quote_ident(d.datname), pg_catalog.jsonb_build_object(
-            'owner', {}, 'privileges of', {}, 'encoding', pg_catalog.pg_encoding_to_char(d.encoding),
+            'owner', {}, 'privileges of', case when not r.replicates then {} end, 'encoding', pg_catalog.pg_encoding_to_char(d.encoding),
             'collate', pg_catalog.regexp_replace(d.datcollate, '[.]utf-?8$', '.UTF-8', 'i'),
             'ctype', pg_catalog.regexp_replace(d.datctype, '[.]utf-?8$', '.UTF-8', 'i'),
-            'connection limit', nullif(d.datconnlimit, -1), 'template', d.datistemplate, 'connectable', d.datallowconn,
+            'connection limit', case when not r.replicates then nullif(d.datconnlimit, -1) end, 'template', d.datistemplate, 'connectable', d.datallowconn,
             'setting', (select {} from pg_catalog.pg_db_role_setting s where s.setdatabase = d.oid and s.setrole = 0)
             {} {})
-        from pg_catalog.pg_database d
+        from pg_catalog.pg_database d, lateral (select d.datname = any ({})) r(replicates)
         where d.datname = any ({})",
         address("pg_database", "d.oid"),
         role("d.datdba"),
@@ -95,6 +95,7 @@ fn databases(versions: Versions, scope: &Sql) -> Sql {
         guarded_options("s.setconfig"),
         locale,
         when(versions.common().has_icu_rules(), ", 'ICU rules', d.daticurules"),
+        replicating,
         scope
     )
 }
