@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Case, Check, Database, Found, list, subject};
-use crate::facts::{Column, JournalOrigin, Table};
+use crate::facts::{Column, DatabaseFacts, JournalOrigin, Slot, Table};
 use crate::plan::{Creation, Work};
 use crate::sql;
 use crate::sql::names::JOURNAL_SCHEMA;
@@ -142,6 +142,22 @@ fn leftovers(case: &Case<'_>) -> Vec<Found> {
         })
         .map(|(database, _)| {
             let names = &database.plan.names;
+            let subscribes = |target: &DatabaseFacts| {
+                target.subscriptions.iter().any(|subscription| subscription.name == names.subscription.as_str())
+            };
+            let in_use = |slot: &Slot| slot.active && slot.name == names.slot.as_str();
+            if case.facts.source.slots.iter().any(in_use) && !database.target.is_some_and(subscribes) {
+                let message = format!(
+                    "slot {} of the source is in use, and this target has no subscription to it: it would be dropped, and the \
+                     migration to another target ended",
+                    names.slot
+                );
+                return Found::error(database.subject(), message).fix(format!(
+                    "let that migration end, or give it up: pg_migrate cleanup with its target; or leave this database out with \
+                     --filtered-db {}",
+                    database.name
+                ));
+            }
             let message = format!(
                 "what is there of an earlier run's replication is dropped first: publication {} and slot {} on the \
                  source, subscription {} on the target",
@@ -320,6 +336,11 @@ pub(super) mod tests {
         ("leftovers", |it| {
             it.replicate();
             it.source().publications.clear();
+            it.target().tables.clear();
+        }),
+        ("leftovers", |it| {
+            it.replicate();
+            it.target().subscriptions.clear();
             it.target().tables.clear();
         }),
         ("running-replication", Example::replicate),

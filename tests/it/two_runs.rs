@@ -1,6 +1,6 @@
-//! Two runs that move the same database to the same target, each from a source of its own.
+//! Two runs that move the same database to the same target, each from a source of its own, or to two targets.
 
-use crate::harness::cli::Running;
+use crate::harness::cli::{FINISH, Running};
 use crate::harness::cluster::{Cluster, Options};
 use crate::harness::pair::Pair;
 use crate::harness::session::Session;
@@ -59,4 +59,25 @@ fn of_two_runs_into_an_empty_database_the_later_one_undoes_nothing_of_the_other(
         true,
         "another run of pg_migrate has worked on this database of the target meanwhile",
     );
+}
+
+#[test]
+fn a_run_to_another_target_does_not_end_a_replication_that_goes_on() {
+    let Some(pair) = Pair::start() else { return };
+    let other = Cluster::start(&pair.target.installation, &Options::default());
+    create_shop(&pair.source, 10);
+    pair.migrate().args(["-f", "postgres"]).run().expect_code(0);
+    let to_other = || pair.program().args(["-s", &pair.source.uri("postgres"), "-t", &other.uri("postgres")]);
+    let second = to_other().args(["-f", "postgres"]).run().expect_code(3);
+    second
+        .expect_stderr(
+            "slot \"aiven_db_migrate_shop_slot\" of the source is in use, and this target has no subscription to it",
+        )
+        .expect_stderr("pg_migrate cleanup with its target");
+    pair.source.sql("shop", "INSERT INTO t VALUES (11)");
+    pair.migrate().args(["-f", "postgres"]).args(FINISH).run().expect_code(0);
+    pair.assert_equal("shop");
+    to_other().args(["-f", "postgres"]).args(FINISH).run().expect_code(0);
+    assert_eq!(other.value("shop", "SELECT count(*) FROM t"), "11");
+    pair.assert_nothing_left();
 }
