@@ -161,6 +161,7 @@ impl RunReport {
             let databases = self.databases_by_name().into_iter();
             databases.filter(|database| wanted(database.status())).map(|database| database.name.as_str()).collect()
         };
+        let done = databases(|status| status == Some(DatabaseStatus::Done));
         let failed = databases(|status| match status {
             None | Some(DatabaseStatus::Failed | DatabaseStatus::Cancelled) => true,
             Some(DatabaseStatus::Done | DatabaseStatus::Running | DatabaseStatus::TimedOut) => false,
@@ -174,7 +175,14 @@ impl RunReport {
             }
         }
         if !failures.is_empty() {
-            return Some(Error::new(Kind::Failed, failures.join("; ")));
+            let error = Error::new(Kind::Failed, failures.join("; "));
+            return Some(match done.as_slice() {
+                [] => error,
+                done => error.hint(format!(
+                    "what is done is not done again: leave it out of the next run with --filtered-db {}",
+                    shell_word(&done.join(","))
+                )),
+            });
         }
         let found = self.verification.as_ref().and_then(VerificationReport::conclusion);
         if found.as_ref().is_some_and(|error| error.kind != Kind::Timeout) {
@@ -188,6 +196,12 @@ impl RunReport {
         let message = format!("{count} of {total} databases did not catch up in time: {names}");
         Some(Error::new(Kind::Timeout, message).hint("replication goes on; run the same command again to wait on"))
     }
+}
+
+/// One word of a shell's command line.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_,.".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn role_line(role: &RoleResult, show_passwords: bool) -> String {
@@ -308,6 +322,18 @@ Databases:
         let failed = database("b", None, DatabaseStatus::Failed, "gone");
         assert_eq!(verdict([late.clone(), failed]), Some((Kind::Failed, "1 of 2 databases failed: 'b'".to_owned())));
         assert_eq!(verdict([late]), Some((Kind::Timeout, "1 of 1 databases did not catch up in time: 'a'".to_owned())));
+    }
+
+    #[test]
+    fn what_is_done_is_left_out_of_the_next_run() {
+        let done = |name| database(name, Some(Method::Dump), DatabaseStatus::Done, "created and migrated database");
+        let failed = database("c", None, DatabaseStatus::Failed, "gone");
+        let hints = |events: &[Event]| report(events.iter().cloned()).verdict().map(|error| error.hints.concat());
+        let said = hints(&[done("b"), done("a"), failed.clone()]).unwrap();
+        assert!(said.ends_with("--filtered-db a,b"), "{said}");
+        let said = hints(&[done("it's; b"), failed.clone()]).unwrap();
+        assert!(said.ends_with(r"--filtered-db 'it'\''s; b'"), "{said}");
+        assert_eq!(hints(&[failed]).unwrap(), "");
     }
 
     #[test]
