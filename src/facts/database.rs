@@ -71,6 +71,11 @@ impl DatabaseFacts {
         self.extensions.iter().find(|extension| extension.name == name)
     }
 
+    /// The subscription of that name.
+    pub fn subscription(&self, name: &Ident) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|subscription| subscription.name == name.as_str())
+    }
+
     /// All tables by name, for those who look up many: a database may have tens of thousands.
     pub fn tables_by_name(&self) -> HashMap<&QualifiedName, &Table> {
         self.tables.iter().map(|table| (&table.name, table)).collect()
@@ -83,7 +88,7 @@ impl DatabaseFacts {
 }
 
 /// An installed extension.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     /// `extname`
     pub name: String,

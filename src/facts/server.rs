@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Probe, ServerVersion};
 use crate::conninfo::Secret;
+use crate::sql::Ident;
 
 /// One server as seen from its maintenance database.
 #[derive(Clone, Debug)]
@@ -68,6 +69,11 @@ impl ServerFacts {
     /// The database of that name.
     pub fn database(&self, name: &str) -> Option<&DatabaseEntry> {
         self.databases.iter().find(|entry| entry.name == name)
+    }
+
+    /// The replication slot of that name.
+    pub fn slot(&self, name: &Ident) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.name == name.as_str())
     }
 
     /// Whether it has a role of that name.

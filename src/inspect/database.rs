@@ -86,7 +86,8 @@ const EXTENSIONS: &str = "
 select e.extname::text, e.extversion, n.nspname::text
 from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace order by 1";
 
-async fn extensions(client: &Client) -> Result<Vec<Extension>, PgError> {
+/// The installed extensions, by name.
+pub async fn extensions(client: &Client) -> Result<Vec<Extension>, PgError> {
     let rows = client.query("list extensions", EXTENSIONS, &[]).await?;
     rows.iter()
         .map(|row| {

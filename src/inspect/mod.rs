@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+pub use database::extensions;
 pub use sequences::{SequenceState, sequence_states};
 
 use crate::facts::{DatabaseEntry, DatabaseFacts, DatabasePair, Facts, Probe, ServerFacts, Side};

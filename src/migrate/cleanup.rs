@@ -190,19 +190,18 @@ pub async fn clean_up(source: Option<&Server>, target: Option<&Server>, database
             return swept;
         }
         let there = "select pg_catalog.to_regnamespace('_pg_migrate') is not null";
-        let mut unfinished = None;
         let outcome = async {
             let row = client.one("look for a journal", there, &[]).await?;
             let there: bool = client.get(&row, 0)?;
             if there {
-                unfinished = journal::run(&client).await?.map(|run| lacking(run.complete));
+                swept.unfinished = journal::run(&client).await?.map(|run| lacking(run.complete));
                 client.run("drop the journal", journal::drop_statement()).await?;
             }
             Ok(there)
-        };
+        }
+        .await;
         let by_hand: Sql = journal::drop_statement();
-        swept.record(outcome.await, "journal on the target".to_owned(), by_hand.to_string());
-        swept.unfinished = unfinished;
+        swept.record(outcome, "journal on the target".to_owned(), by_hand.to_string());
     }
     swept
 }

@@ -165,8 +165,7 @@ fn share_capacity(facts: &Facts, settings: &Settings, databases: &mut [DatabaseP
             wanted += method::share(facts, migration);
         }
         if migration.drop_first {
-            let slot = facts.source.slots.iter().any(|slot| slot.name == plan.names.slot.as_str());
-            dropped_slots += i64::from(slot);
+            dropped_slots += i64::from(facts.source.slot(&plan.names.slot).is_some());
             dropped_subscriptions += i64::from(has_subscription(facts, plan));
         }
     }
@@ -190,6 +189,5 @@ fn has_subscription(facts: &Facts, plan: &DatabasePlan) -> bool {
         .iter()
         .filter(|pair| pair.name == plan.name)
         .filter_map(|pair| pair.target.as_ref()?.as_ref().ok())
-        .flat_map(|target| &target.subscriptions)
-        .any(|subscription| subscription.name == plan.names.subscription.as_str())
+        .any(|target| target.subscription(&plan.names.subscription).is_some())
 }

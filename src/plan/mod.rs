@@ -1,4 +1,5 @@
-//! What a run will do. Facts and settings become a plan in `build`, where every choice is made, so that `migrate` has none to make. Pure.
+//! What a run will do. Facts and settings become a plan in `build`, where every choice is made, so that `migrate` has none to
+//! make. Pure.
 
 mod build;
 mod builds;

@@ -26,12 +26,10 @@ pub(super) fn find(
     names: &ReplicationNames,
     forced: Option<Method>,
 ) -> Previous {
-    let slot =
-        server.slots.iter().any(|slot| slot.name == names.slot.as_str() && slot.database.as_deref() == Some(database));
+    let slot = server.slot(&names.slot).is_some_and(|slot| slot.database.as_deref() == Some(database));
     let publication = |name: &Ident| source.publications.iter().find(|found| found.name == name.as_str());
     let (publication, inserts) = (publication(&names.publication), publication(&names.insert_publication));
-    let subscription =
-        target.and_then(|target| target.subscriptions.iter().find(|found| found.name == names.subscription.as_str()));
+    let subscription = target.and_then(|target| target.subscription(&names.subscription));
     // A journal that does not say so means: killed after the subscription was enabled, before the schema was complete.
     let complete = target.and_then(|target| target.journal.as_ref()).is_none_or(|journal| journal.complete);
     match (subscription, publication) {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Case, Check, Database, Found, list, subject};
-use crate::facts::{Column, DatabaseFacts, JournalOrigin, Slot, Table};
+use crate::facts::{Column, JournalOrigin, Table};
 use crate::plan::{Creation, Work};
 use crate::sql;
 use crate::sql::names::JOURNAL_SCHEMA;
@@ -142,21 +142,8 @@ fn leftovers(case: &Case<'_>) -> Vec<Found> {
         })
         .map(|(database, _)| {
             let names = &database.plan.names;
-            let subscribes = |target: &DatabaseFacts| {
-                target.subscriptions.iter().any(|subscription| subscription.name == names.subscription.as_str())
-            };
-            let in_use = |slot: &Slot| slot.active && slot.name == names.slot.as_str();
-            if case.facts.source.slots.iter().any(in_use) && !database.target.is_some_and(subscribes) {
-                let message = format!(
-                    "slot {} of the source is in use, and this target has no subscription to it: it would be dropped, and the \
-                     migration to another target ended",
-                    names.slot
-                );
-                return Found::error(database.subject(), message).fix(format!(
-                    "let that migration end, or give it up: pg_migrate cleanup with its target; or leave this database out with \
-                     --filtered-db {}",
-                    database.name
-                ));
+            if is_anothers(case, database) {
+                return in_use(database);
             }
             let message = format!(
                 "what is there of an earlier run's replication is dropped first: publication {} and slot {} on the \
@@ -166,6 +153,26 @@ fn leftovers(case: &Case<'_>) -> Vec<Found> {
             Found::warning(database.subject(), message)
         })
         .collect()
+}
+
+/// Whether somebody streams from the slot, and it is not this target.
+fn is_anothers(case: &Case<'_>, database: Database<'_>) -> bool {
+    let names = &database.plan.names;
+    let subscribes = database.target.is_some_and(|target| target.subscription(&names.subscription).is_some());
+    case.facts.source.slot(&names.slot).is_some_and(|slot| slot.active) && !subscribes
+}
+
+fn in_use(database: Database<'_>) -> Found {
+    let message = format!(
+        "slot {} of the source is in use, and this target has no subscription to it: it would be dropped, and the migration to \
+         another target ended",
+        database.plan.names.slot
+    );
+    Found::error(database.subject(), message).fix(format!(
+        "let that migration end, or give it up: pg_migrate cleanup with its target; or leave this database out with \
+         --filtered-db {}",
+        database.name
+    ))
 }
 
 fn running(case: &Case<'_>) -> Vec<Found> {

@@ -184,9 +184,8 @@ fn a_database_is_made_anew_when_the_run_that_created_it_was_killed_before_it_cou
     assert_eq!(run.wait_for_exit(), Some(9));
     settings.sql("ROLLBACK");
 
-    let outcome = migrate().run().expect_code(0);
     let said = "an earlier run created it and was killed before anything else; it is dropped and created again";
-    assert!(outcome.stderr.contains(said), "{said:?} is not in:\n{outcome}");
+    migrate().run().expect_code(0).expect_stderr(said);
     pair.assert_equal("app");
     let limit = "SELECT datconnlimit FROM pg_database WHERE datname = 'app'";
     assert_eq!(pair.target.value("postgres", limit), "-1");

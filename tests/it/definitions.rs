@@ -127,10 +127,9 @@ fn what_is_created_or_dropped_during_a_run_is_named_at_its_finish() {
     let new = "CREATE SEQUENCE late; CREATE MATERIALIZED VIEW view AS SELECT 1 AS one";
     pair.source.sql("app", &format!("{new}; DROP SEQUENCE dropped"));
     drop(gate);
-    let outcome = run.wait().expect_code(1);
     let said = "definitions changed on the source since the migration began: sequence public.late (it is new), materialized \
                 view public.view (it is new)";
-    assert!(outcome.stderr.contains(said), "{said:?} is not in:\n{outcome}");
+    run.wait().expect_code(1).expect_stderr(said);
     migrate().run().expect_code(0);
     pair.assert_equal("app");
     pair.assert_nothing_left();
@@ -147,9 +146,8 @@ fn a_sequence_that_is_dropped_while_a_dump_runs_fails_nothing() {
     gate.wait_for_somebody(&pair.target, "app");
     pair.source.sql("app", "DROP SEQUENCE dropped");
     drop(gate);
-    let outcome = run.wait().expect_code(0);
     let said = "sequence public.dropped has been dropped on the source since the migration began";
-    assert!(outcome.stderr.contains(said), "{said:?} is not in:\n{outcome}");
+    run.wait().expect_code(0).expect_stderr(said);
     pair.target.sql("app", "DROP SEQUENCE dropped");
     pair.assert_equal("app");
 }
@@ -165,9 +163,8 @@ fn rows_of_a_table_that_was_renamed_on_both_sides_alike_or_made_anew_are_not_los
     let migrate = || pair.migrate().args(["--filtered-db", "postgres"]);
     migrate().args(["--max-replication-lag", "0"]).run().expect_code(0);
     pair.source.sql("app", "ALTER TABLE t RENAME TO other; ALTER TABLE u RENAME TO v; INSERT INTO other VALUES (2); INSERT INTO v VALUES (3)");
-    let outcome = migrate().args(FINISH).run().expect_code(3);
     let said = "Table public.other in database 'app' of the source was changed after its replication began";
-    assert!(outcome.stderr.contains(said), "{said:?} is not in:\n{outcome}");
+    migrate().args(FINISH).run().expect_code(3).expect_stderr(said);
     // Not the subscription's table, and one that still is.
     pair.target.sql("app", "CREATE TABLE other (id int CONSTRAINT t_pkey1 PRIMARY KEY); ALTER TABLE u RENAME TO v");
     migrate().args(FINISH).run().expect_code(0);
@@ -189,9 +186,8 @@ fn a_database_that_the_source_has_no_more_is_named_with_what_still_replicates_in
     pair.source.wait_until("gone", "NOT EXISTS (SELECT FROM pg_replication_slots WHERE active AND database = 'gone')");
     pair.source.sql("gone", "SELECT pg_drop_replication_slot('aiven_db_migrate_gone_slot')");
     pair.source.sql("postgres", "DROP DATABASE gone");
-    let outcome = migrate().args(FINISH).run().expect_code(0);
     let said = "database \"gone\": an earlier run's subscription \"aiven_db_migrate_gone_sub\" replicates into it, and the source has no such database";
-    assert!(outcome.stderr.contains(said), "{said:?} is not in:\n{outcome}");
+    let outcome = migrate().args(FINISH).run().expect_code(0).expect_stderr(said);
     let fix = outcome.stderr.lines().find_map(|line| line.split_once("target database \"gone\": ")).expect("a cure").1;
     for statement in fix.split("; ") {
         pair.target.sql("gone", statement);

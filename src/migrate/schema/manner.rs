@@ -51,7 +51,7 @@ impl<'a> Manner<'a> {
 
     /// Whether an entry waits for the end of replication.
     fn makes_wait(&self, entry: &Entry) -> bool {
-        entry.is_row_security() && self.guarded.contains(&entry.oid)
+        guards(entry, self.guarded)
     }
 
     /// Whether an entry is restored at all, apart from those with a step of their own: privileges, statistics, publications,
@@ -67,4 +67,9 @@ impl<'a> Manner<'a> {
             // The schema public is there already; what is left to restore of it is its owner.
             && (entry.is_property() || !entry.is_public_schema() || self.own_public)
     }
+}
+
+/// Whether an entry is the row level security of one of `tables`, by their OIDs on the source.
+pub(super) fn guards(entry: &Entry, tables: &[u32]) -> bool {
+    entry.is_row_security() && tables.contains(&entry.oid)
 }

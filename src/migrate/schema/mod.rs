@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 pub(super) use self::builds::{Besides, Builds};
 use self::judged::Failures;
 pub(super) use self::manner::Manner;
+use self::manner::guards;
 
 use super::snapshot::{LOCK_TIMEOUT, Snapshot};
 use super::{Context, extensions, journal, privileges};
@@ -267,7 +268,7 @@ impl Archive {
         rights: &Rights,
         guarded: &[u32],
     ) -> Result<(), Error> {
-        let entries = self.entries(|entry| entry.is_row_security() && guarded.contains(&entry.oid));
+        let entries = self.entries(|entry| guards(entry, guarded));
         self.create(context, Manner::last(rights), &entries).await?.into_result(&self.database)
     }
 

@@ -1,8 +1,6 @@
 //! What can be attached to an object of any class: comments and security labels.
 
-use std::collections::BTreeSet;
-
-use super::object::{Kind, Mismatch, Object, Properties, read};
+use super::object::{Mismatch, Object, properties, read};
 use crate::sql;
 use crate::sql::Sql;
 
@@ -52,7 +50,7 @@ impl Attachments {
     }
 }
 
-/// What differs of one object that both sides have. `sparse`: one that is not listed has no attachments.
+/// What differs of the attachments of an object, which at least one side lists. `sparse`: one that is not listed has none.
 pub(super) fn differences(
     class: &'static str,
     sparse: bool,
@@ -64,18 +62,6 @@ pub(super) fn differences(
     if texts[0] == texts[1] || !sparse && (source.is_none() || target.is_none()) {
         return Vec::new();
     }
-    let [here, there] = texts.map(|text| text.map(|text| read(text).properties).unwrap_or_default());
-    let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
-    let only = |name: &String, side: &Properties| -> Properties {
-        side.get(name).map(|text| (name.clone(), text.clone())).into_iter().collect()
-    };
-    names
-        .into_iter()
-        .filter(|name| here.get(*name) != there.get(*name))
-        .map(|name| Mismatch {
-            class,
-            object: identity.clone(),
-            kind: Kind::Property { name: name.clone(), source: only(name, &here), target: only(name, &there) },
-        })
-        .collect()
+    let [here, there] = texts.map(|text| text.map(read).unwrap_or_default());
+    properties(class, identity, &here, &there)
 }

@@ -149,15 +149,17 @@ pub(super) fn differences(
         (Some(source), Some(target)) if source.properties == target.properties => Vec::new(),
         (Some(_), None) if !sparse => vec![mismatch(Kind::Missing(of(source).properties))],
         (None, Some(_)) if !sparse => vec![mismatch(Kind::Extra(of(target).properties))],
-        (source, target) => {
-            let [source, target] = [of(source), of(target)];
-            let differing = differing(&source, &target).into_iter().map(|name| {
-                let (source, target) = (source.properties.clone(), target.properties.clone());
-                mismatch(Kind::Property { name, source, target })
-            });
-            differing.collect()
-        }
+        (source, target) => properties(class, identity, &of(source), &of(target)),
     }
+}
+
+/// Properties of an object that are not equal.
+pub(super) fn properties(class: &'static str, identity: &str, source: &Read, target: &Read) -> Vec<Mismatch> {
+    let mismatch = |name| {
+        let (source, target) = (source.properties.clone(), target.properties.clone());
+        Mismatch { class, object: identity.to_owned(), kind: Kind::Property { name, source, target } }
+    };
+    differing(source, target).into_iter().map(mismatch).collect()
 }
 
 /// What a JSON object says.

@@ -95,14 +95,26 @@ pub(super) fn members(alike: &[String]) -> Sql {
 
 /// Whether the relation `c` is a member of one of these extensions.
 fn member(extensions: &[String]) -> Sql {
+    let among = sql!("e.extname::text = any ({})", names(extensions));
+    member_of("'pg_catalog.pg_class'::pg_catalog.regclass", "c.oid", &among)
+}
+
+/// Whether an object is a member of an extension `e` of which `which` is true.
+pub(super) fn member_of(class: &'static str, oid: &'static str, which: &Sql) -> Sql {
     sql!(
         "exists (select from pg_catalog.pg_depend m
                  join pg_catalog.pg_extension e on e.oid = m.refobjid
-                 where m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objid = c.oid and m.deptype = 'e'
-                   and m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-                   and e.extname::text = any (array[{}]::text[]))",
-        Sql::join(extensions.iter().map(Literal::new), ", ")
+                 where m.classid = {} and m.objid = {} and m.deptype = 'e'
+                   and m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and {})",
+        class,
+        oid,
+        which
     )
+}
+
+/// Names as an array.
+pub(super) fn names(names: &[String]) -> Sql {
+    sql!("array[{}]::text[]", Sql::join(names.iter().map(Literal::new), ", "))
 }
 
 fn relations_where(chosen: &Sql) -> Sql {

@@ -1,9 +1,9 @@
 //! What belongs to the whole server: roles, memberships, databases, and settings of all of them.
 
-use super::fragments::{Versions, address, granted, guarded_options, hash, privileges, provider, role, when};
+use super::fragments::{Versions, address, granted, guarded_options, hash, names, privileges, provider, role, when};
 use super::{Class, Scope};
 use crate::sql;
-use crate::sql::{Literal, Sql};
+use crate::sql::Sql;
 
 /// `passwords`: both sides let us read the verifiers.
 pub(super) fn classes(versions: Versions, scope: &Scope, passwords: bool) -> Vec<Class> {
@@ -18,10 +18,6 @@ pub(super) fn classes(versions: Versions, scope: &Scope, passwords: bool) -> Vec
         classes.push(Class { sparse: true, ..Class::new("parameter", parameters(versions, &roles_in_scope)) });
     }
     classes
-}
-
-fn names(names: &[String]) -> Sql {
-    sql!("array[{}]::text[]", Sql::join(names.iter().map(Literal::new), ", "))
 }
 
 fn roles(scope: &Sql, given_passwords: &Sql, passwords: bool) -> Sql {

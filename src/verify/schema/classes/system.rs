@@ -1,6 +1,6 @@
 //! What users have said of objects that are the system's or an extension's: privileges and security labels.
 
-use super::fragments::{Versions, excluded_extensions, granted, identified, only};
+use super::fragments::{Versions, excluded_extensions, granted, identified, member_of, only};
 use super::{Class, Scope};
 use crate::sql;
 use crate::sql::Sql;
@@ -82,15 +82,7 @@ fn labels(scope: &Scope) -> Sql {
 
 /// Whether it is a member of an extension that a migration carries.
 fn member_of_carried(class: &'static str, oid: &'static str, scope: &Scope) -> Sql {
-    sql!(
-        "exists (select from pg_catalog.pg_depend m
-                 join pg_catalog.pg_extension e on e.oid = m.refobjid
-                 where m.classid = {} and m.objid = {} and m.deptype = 'e'
-                   and m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and e.extname not in ({}))",
-        class,
-        oid,
-        excluded_extensions(scope)
-    )
+    member_of(class, oid, &sql!("e.extname not in ({})", excluded_extensions(scope)))
 }
 
 /// No address: what else is attached to these objects came with them.

@@ -2,12 +2,12 @@
 //! privileges.
 
 use super::fragments::{
-    Versions, address, excluded_extensions, firing, granted, identified, independent, not_ours, privileges, role,
-    schema, users, when,
+    Versions, address, excluded_extensions, firing, granted, identified, independent, names, not_ours, privileges,
+    role, schema, users, when,
 };
 use super::{Class, Scope};
 use crate::sql;
-use crate::sql::{Literal, Sql};
+use crate::sql::Sql;
 
 /// `alike`: extensions that both sides have alike.
 pub(super) fn classes(versions: Versions, scope: &Scope, alike: &[String]) -> Vec<Class> {
@@ -58,7 +58,7 @@ fn extensions(versions: Versions, scope: &Scope, alike: &[String]) -> Sql {
     sql!(
         "select {}, pg_catalog.quote_ident(e.extname), pg_catalog.jsonb_build_object(
             'schema', pg_catalog.quote_ident(n.nspname), 'version', e.extversion,
-            'member', case when e.extname::text = any (array[{}]::text[]) then (
+            'member', case when e.extname::text = any ({}) then (
                 select pg_catalog.jsonb_object_agg({}, true)
                 from pg_catalog.pg_depend m
                 cross join lateral pg_catalog.pg_identify_object(m.classid, m.objid, m.objsubid) i
@@ -72,7 +72,7 @@ fn extensions(versions: Versions, scope: &Scope, alike: &[String]) -> Sql {
         join pg_catalog.pg_namespace n on n.oid = e.extnamespace
         where e.extname not in ({})",
         address("pg_extension", "e.oid"),
-        Sql::join(alike.iter().map(Literal::new), ", "),
+        names(alike),
         identified("i"),
         independent("pg_type", "m.objid"),
         if newer { "true" } else { "false" },
